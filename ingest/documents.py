@@ -1,0 +1,138 @@
+"""The nouns of the write path. All offsets are Unicode code points, ends exclusive."""
+
+import hashlib
+import uuid
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+def new_id(kind: str) -> str:
+    """A fresh id such as `doc_5f0c…`: 128 random bits after the kind, so that ids are never used twice."""
+    return f"{kind}_{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where bytes came from. `uri` is the name people know (a file's path, a URL); `path` holds the bytes."""
+
+    uri: str
+    media_type: str
+    path: Path
+
+
+class BlockKind(StrEnum):
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    TABLE = "table"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a document in reading order, as a parser found it.
+
+    A heading has a `level` from 1; `heading` is its name where that differs from its text (Markdown's `## Fees`).
+    `page` counts from 1 and is None in formats without pages.
+    """
+
+    text: str
+    kind: BlockKind = BlockKind.PARAGRAPH
+    level: int = 0
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a parser makes of one document.
+
+    `verbatim`: the blocks' texts joined by nothing are the author's text and must stay as they are.
+    `source` and `acl` are set where one file holds many documents.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    verbatim: bool = False
+    source: str | None = None
+    acl: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """From `start` on, the text stands under these headings, outermost first."""
+
+    start: int
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    start: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole source as a person knows it: one text, with where its sections and pages begin (ascending)."""
+
+    title: str
+    text: str
+    sections: tuple[Section, ...] = ()
+    pages: tuple[Page, ...] = ()
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    source: str | None = None
+    acl: tuple[str, ...] = ()
+
+    def section_at(self, offset: int) -> str:
+        at = bisect_right(self.sections, offset, key=lambda section: section.start)
+        return " > ".join(self.sections[at - 1].path) if at else ""
+
+    def page_at(self, offset: int) -> int | None:
+        at = bisect_right(self.pages, offset, key=lambda page: page.start)
+        return self.pages[at - 1].number if at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The indexed piece of a document: `text == document.text[span.start:span.end]`. `tokens` as the embedder counts."""
+
+    index: int
+    text: str
+    span: Span
+    section: str
+    page: int | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKey:
+    """Names one version of one document in one index generation."""
+
+    generation_id: str
+    document_id: str
+    version: int
+
+    def chunk_id(self, index: int) -> str:
+        return f"{self.document_id}:{self.version}:{index}"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
