@@ -1,6 +1,5 @@
 """The nouns of the write path. All offsets are Unicode code points, ends exclusive."""
 
-import hashlib
 import uuid
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def new_id(kind: str) -> str:
@@ -111,7 +110,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The indexed piece of a document: `text == document.text[span.start:span.end]`. `tokens` as the embedder counts."""
+    """The indexed piece of a document: `text == document.text[span.start:span.end]`; tokens as embedded."""
 
     index: int
     text: str
@@ -133,6 +132,6 @@ class VersionKey:
         return f"{self.document_id}:{self.version}:{index}"
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def is_bulk(media_type: str) -> bool:
+    """Whether a file of this type holds many documents."""
+    return media_type in ("application/jsonl", "application/x-ndjson")

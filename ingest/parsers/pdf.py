@@ -1,0 +1,156 @@
+"""PDF by PDFium: the text of each page in paragraphs, with headings where the outline or the letters show them."""
+
+import ctypes
+import math
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+
+import pypdfium2
+from pypdfium2 import raw as pdfium
+
+from ingest.documents import Block, BlockKind, Json, Parsed, Source
+from ingest.errors import BrokenDocument, EmptyDocument, EncryptedDocument, IngestError, NoTextLayer
+from ingest.parsers.headings import Entry, Paragraph, levels_of, title_of
+from ingest.parsers.paragraphs import BULLET, NUMBER, Line, paragraphs_of, pitch_of
+
+_LINE = re.compile("([^\r\n\ufffe]+)(\ufffe?)")  # PDFium writes U+FFFE for a hyphen and the line end after it
+_BOLD = re.compile(rb"bold|black|heavy|cmbx|demi", re.IGNORECASE)
+_NO_TITLE = re.compile(
+    r"\(?(?:anonymous|untitled|unspecified)\)?|microsoft \w+ - .*|.*\.(?:docx?|pptx?|xlsx?|dvi|tex|indd|pdf|rtf)",
+    re.IGNORECASE,
+)
+_MOST_OUTLINE_ENTRIES = 5_000
+
+
+def parse(source: Source) -> Parsed:
+    try:
+        pdf = pypdfium2.PdfDocument(source.path)
+    except pypdfium2.PdfiumError as error:
+        raise _opening_error(error, source) from error
+    with pdf:
+        pages = [_lines_of(pdf, index) for index in range(len(pdf))]
+        outline = list(islice(_outline(pdf), _MOST_OUTLINE_ENTRIES))
+        named = {key: pdf.get_metadata_value(key).strip() for key in ("Title", "Author")}
+    _check_text(pages, source)
+    paragraphs = _paragraphs([page or [] for page in pages])
+    blocks = tuple(map(_block, paragraphs, levels_of(paragraphs, outline)))
+    known = {key: value for key, value in named.items() if value and not _NO_TITLE.fullmatch(value)}
+    metadata = {"author": known["Author"]} if "Author" in known else {}
+    return Parsed(known.get("Title") or title_of(paragraphs), blocks, metadata | _page_metadata(pages))
+
+
+def _opening_error(error: pypdfium2.PdfiumError, source: Source) -> IngestError:
+    match error.err_code:
+        case pdfium.FPDF_ERR_PASSWORD | pdfium.FPDF_ERR_SECURITY:
+            return EncryptedDocument(f"'{source.uri}' is locked by a password: save it without one")
+        case pdfium.FPDF_ERR_SUCCESS:
+            return EmptyDocument(f"'{source.uri}' has no pages: save it again and send it anew")
+    return BrokenDocument(f"'{source.uri}' can't be opened as a PDF: save it again and send it anew")
+
+
+def _check_text(pages: list[list[Line] | None], source: Source) -> None:
+    if all(page is None for page in pages):
+        raise BrokenDocument(f"'{source.uri}' has {len(pages)} pages and none can be read: save it again")
+    if not any(pages):
+        raise NoTextLayer(
+            f"'{source.uri}' is a scan: {len(pages)} pages without text; run it through text recognition (OCR) first"
+        )
+
+
+def _lines_of(pdf: pypdfium2.PdfDocument, index: int) -> list[Line] | None:
+    """None for a page that is broken."""
+    try:
+        with closing(pdf[index]) as page, closing(page.get_textpage()) as letters:
+            text = letters.get_text_range()
+            geometry = _Geometry(letters)
+            return list(_lines(text, geometry))
+    except pypdfium2.PdfiumError:
+        return None
+
+
+def _lines(text: str, geometry: "_Geometry") -> Iterator[Line]:
+    surplus = 0  # PDFium counts in UTF-16
+    for found in _LINE.finditer(text):
+        line, hyphen = found[1].strip(), "-" if found[2] else ""
+        if line:
+            start = found.start(1) + surplus + len(found[1]) - len(found[1].lstrip())
+            yield geometry.line(line + hyphen, start, start + _units(line) - 1)
+        surplus += _units(found[1]) - len(found[1])
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+class _Geometry:
+    """Where the letters of a page stand, in the direction of the text."""
+
+    def __init__(self, letters: pypdfium2.PdfTextPage) -> None:
+        self._letters = letters
+        self._x, self._y = ctypes.c_double(), ctypes.c_double()
+        self._matrix = pdfium.FS_MATRIX()
+        self._font, self._flags = ctypes.create_string_buffer(128), ctypes.c_int()
+
+    def line(self, text: str, start: int, end: int) -> Line:
+        first, last = (pdfium.FPDFText_GetCharIndexFromTextIndex(self._letters, at) for at in (start, end))
+        size = max(self._size(last), self._size(first))  # a bullet or a footnote's number is smaller than its line
+        scale = math.hypot(self._matrix.a, self._matrix.b) or 1.0
+        across, up = self._matrix.a / scale, self._matrix.b / scale
+        x, y = self._place(first, across, up)
+        right, _ = self._place(last, across, up)
+        if right < x:
+            x, right = -x, -right
+        return Line(text, x, y, right + size / 2, size, self._is_bold(first) and self._is_bold(last))
+
+    def _size(self, at: int) -> float:
+        if not pdfium.FPDFText_GetMatrix(self._letters, at, self._matrix):
+            self._matrix = pdfium.FS_MATRIX(1, 0, 0, 1, 0, 0)
+        scale = math.hypot(self._matrix.c, self._matrix.d)
+        return float(pdfium.FPDFText_GetFontSize(self._letters, at) * scale) or 1.0
+
+    def _place(self, at: int, across: float, up: float) -> tuple[float, float]:
+        pdfium.FPDFText_GetCharOrigin(self._letters, at, self._x, self._y)
+        x, y = self._x.value, self._y.value
+        return x * across + y * up, y * across - x * up
+
+    def _is_bold(self, at: int) -> bool:
+        length = pdfium.FPDFText_GetFontInfo(self._letters, at, self._font, len(self._font), self._flags)
+        return 0 < length <= len(self._font) and bool(_BOLD.search(self._font.value))
+
+
+def _outline(pdf: pypdfium2.PdfDocument) -> Iterator[Entry]:
+    try:
+        for bookmark in pdf.get_toc():
+            place = bookmark.get_dest()
+            page = place.get_index() if place else None
+            if page is not None:
+                yield Entry(page + 1, bookmark.level + 1, bookmark.get_title())
+    except (pypdfium2.PdfiumError, UnicodeDecodeError):
+        return  # a broken outline is a missing outline
+
+
+def _paragraphs(pages: list[list[Line]]) -> list[Paragraph]:
+    pitch = pitch_of(pages)
+    return [
+        Paragraph(number, tuple(lines))
+        for number, page in enumerate(pages, start=1)
+        for lines in paragraphs_of(page, pitch=pitch)
+    ]
+
+
+def _block(paragraph: Paragraph, level: int) -> Block:
+    text = paragraph.text
+    if level:
+        return Block(text, BlockKind.HEADING, level, page=paragraph.page)
+    if BULLET.match(text):
+        return Block(BULLET.sub("- ", text, count=1), BlockKind.LIST, page=paragraph.page)
+    kind = BlockKind.LIST if NUMBER.match(text) else BlockKind.PARAGRAPH
+    return Block(text, kind, page=paragraph.page)
+
+
+def _page_metadata(pages: list[list[Line] | None]) -> dict[str, Json]:
+    metadata: dict[str, Json] = {"pages": len(pages)}
+    without_text: list[Json] = [number for number, page in enumerate(pages, start=1) if not page]
+    return metadata | {"pages_without_text": without_text} if without_text else metadata

@@ -1,0 +1,137 @@
+"""Chunks of many documents → vectors → index → published versions.
+
+A stream, not a sequence: `ingest` is called for many documents at once, their chunks share embed and index batches,
+and a version is published when its last chunk is in. While one batch is indexed, the next one is embedded.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ingest.documents import Chunk, VersionKey
+from ingest.ports import ChunkSink, DocumentEmbedder, EmbeddedChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version on its way to being published. `on_indexed(n)` is told of each n chunks that are in."""
+
+    version: VersionKey
+    title: str
+    chunks: Sequence[Chunk]
+    on_indexed: Callable[[int], None] = lambda _: None
+
+
+def text_to_embed(title: str, chunk: Chunk) -> str:
+    """What stands for a chunk in the vector index: a passage is found by its document's title, too."""
+    return f"{title}\n{chunk.text}" if title else chunk.text
+
+
+@dataclass(eq=False, slots=True)
+class _Pending:
+    draft: Draft
+    left: int
+    published: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    pending: _Pending
+    chunk: Chunk
+
+    @property
+    def is_wanted(self) -> bool:
+        return not self.pending.published.done()
+
+
+@dataclass
+class Pipeline:
+    """One embedder's stream. Use as a context manager; `batch_chunks` are embedded and indexed together."""
+
+    embedder: DocumentEmbedder
+    sink: ChunkSink
+    batch_chunks: int = 256
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._arrived: asyncio.Queue[_Item] = asyncio.Queue(maxsize=2 * self.batch_chunks)
+        self._embedded: asyncio.Queue[list[tuple[_Item, EmbeddedChunk]]] = asyncio.Queue(maxsize=1)
+
+    async def __aenter__(self) -> "Pipeline":
+        self._tasks = [asyncio.create_task(self._embed()), asyncio.create_task(self._index())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def ingest(self, draft: Draft) -> None:
+        """Returns when the draft is published; raises what kept it from that. Cancelling it drops what is queued."""
+        pending = _Pending(draft, len(draft.chunks), asyncio.get_running_loop().create_future())
+        try:
+            for chunk in draft.chunks:
+                if pending.published.done():
+                    break
+                await self._arrived.put(_Item(pending, chunk))
+            await pending.published
+        finally:
+            pending.published.cancel()
+
+    async def _embed(self) -> None:
+        while True:
+            batch = [item for item in await self._next_batch() if item.is_wanted]
+            if not batch:
+                continue
+            try:
+                texts = [text_to_embed(item.pending.draft.title, item.chunk) for item in batch]
+                vectors = await self.embedder.embed_documents(texts)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the drafts of this batch
+                _fail(batch, error)
+                continue
+            chunks = [
+                EmbeddedChunk(item.pending.draft.version, item.pending.draft.title, item.chunk, vector)
+                for item, vector in zip(batch, vectors, strict=True)
+            ]
+            await self._embedded.put(list(zip(batch, chunks, strict=True)))
+
+    async def _next_batch(self) -> list[_Item]:
+        batch = [await self._arrived.get()]
+        await asyncio.sleep(0)  # those who wait for room in the queue may fill it
+        while len(batch) < self.batch_chunks and not self._arrived.empty():
+            batch.append(self._arrived.get_nowait())
+            if self._arrived.empty():
+                await asyncio.sleep(0)
+        return batch
+
+    async def _index(self) -> None:
+        while True:
+            batch = [(item, chunk) for item, chunk in await self._embedded.get() if item.is_wanted]
+            items = [item for item, _ in batch]
+            if not batch:
+                continue
+            try:
+                await self.sink.index([chunk for _, chunk in batch])
+                await self._publish(items)
+            except Exception as error:  # noqa: BLE001 - as above
+                _fail(items, error)
+
+    async def _publish(self, items: Sequence[_Item]) -> None:
+        counts: dict[_Pending, int] = {}
+        for item in items:
+            counts[item.pending] = counts.get(item.pending, 0) + 1
+        for pending, count in counts.items():
+            pending.left -= count
+            pending.draft.on_indexed(count)
+        complete = [pending for pending in counts if not pending.left and not pending.published.done()]
+        if complete:
+            await self.sink.publish([pending.draft.version for pending in complete])
+        for pending in complete:
+            if not pending.published.done():
+                pending.published.set_result(None)
+
+
+def _fail(items: Sequence[_Item], error: Exception) -> None:
+    for item in items:
+        if item.is_wanted:
+            item.pending.published.set_exception(error)

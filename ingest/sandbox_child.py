@@ -1,0 +1,108 @@
+"""The child's side of `ingest.sandbox`: one file at a time, from a line of JSON to frames of JSON."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from ingest.clean import clean
+from ingest.documents import Document, Source
+from ingest.errors import DocumentTooLarge, IngestError
+from ingest.parsers import Failure, parse
+from ingest.sandbox import LENGTH
+from ingest.split import Splitting, split
+from ingest.tokens import Tokenizer, load_tokenizer
+
+FRAME_CHUNKS = 2_000
+MAX_TITLE_TOKENS = 40
+
+
+def _frames(request: dict[str, Any], tokenizers: dict[str | None, Tokenizer]) -> Iterator[dict[str, Any]]:
+    name = request["tokenizer"]
+    if name not in tokenizers:
+        tokenizers[name] = load_tokenizer(Path(name) if name else None)
+    source = Source(request["uri"], request["media_type"], Path(request["path"]))
+    splitting = Splitting(**request["splitting"])
+    for parsed in parse(source):
+        if isinstance(parsed, Failure):
+            yield {"kind": "failure", "source": parsed.source, "code": parsed.error.code, "message": str(parsed.error)}
+            continue
+        try:
+            document = clean(parsed)
+            if request["title"]:
+                document = replace(document, title=request["title"])
+            yield from _document_frames(document, request["text_chars"], tokenizers[name], splitting)
+        except IngestError as error:
+            if parsed.source is None:
+                raise
+            yield {"kind": "failure", "source": parsed.source, "code": error.code, "message": str(error)}
+    yield {"kind": "end"}
+
+
+def _document_frames(
+    document: Document, text_chars: int, tokenizer: Tokenizer, splitting: Splitting
+) -> Iterator[dict[str, Any]]:
+    if len(document.text) > text_chars:
+        raise DocumentTooLarge(f"{document.title}: its text is over {text_chars:,} characters; split the file")
+    # the title is embedded before each chunk and counts
+    room = max(8, splitting.max_tokens - min(len(tokenizer(document.title)), MAX_TITLE_TOKENS))
+    fitted = Splitting(room, min(splitting.overlap_tokens, room // 2))
+    spans = [
+        [chunk.span.start, chunk.span.end, chunk.section, chunk.page, chunk.tokens]
+        for chunk in split(document, tokenizer, fitted)
+    ]
+    yield {
+        "kind": "document",
+        "title": document.title,
+        "text": document.text,
+        "sections": [[section.start, section.path] for section in document.sections],
+        "pages": [[page.start, page.number] for page in document.pages],
+        "metadata": dict(document.metadata),
+        "source": document.source,
+        "acl": document.acl,
+        "total": len(spans),
+        "chunks": spans[:FRAME_CHUNKS],
+    }
+    for at in range(FRAME_CHUNKS, len(spans), FRAME_CHUNKS):
+        yield {"kind": "chunks", "chunks": spans[at : at + FRAME_CHUNKS]}
+
+
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    tokenizers: dict[str | None, Tokenizer] = {}
+    for line in requests:
+        request = orjson.loads(line)
+        try:
+            for frame in _frames(request, tokenizers):
+                _write(answers, frame)
+        except IngestError as error:
+            _write(answers, {"kind": "error", "code": error.code, "message": str(error)})
+        except MemoryError:
+            message = f"{request['uri']}: parsing needs more memory than is allowed; split the file"
+            _write(answers, {"kind": "error", "code": "document_too_large", "message": message})
+        except RecursionError:
+            message = f"{request['uri']}: it is nested too deeply to be read"
+            _write(answers, {"kind": "error", "code": "broken_document", "message": message})
+
+
+def _write(answers: BinaryIO, frame: dict[str, Any]) -> None:
+    body = orjson.dumps(frame)
+    answers.write(LENGTH.pack(len(body)) + body)
+    answers.flush()
+
+
+def main() -> None:
+    memory_bytes = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints is not an answer
+    _serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

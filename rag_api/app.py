@@ -1,0 +1,94 @@
+"""The API process."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import uvicorn
+from fastapi import Depends, FastAPI
+
+from rag_api import __version__, telemetry
+from rag_api.db.database import migrate
+from rag_api.services.library import DEFAULT_COLLECTION, Library, Upload
+from rag_api.settings import Settings, load_settings
+from rag_api.web import answers, collections, documents, errors, jobs, search, system
+from rag_api.web.deps import authenticate
+from rag_api.web.middleware import LimitBody, RequestContext
+from rag_api.wiring import Services, open_services
+
+
+def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
+    """Serves what its settings point to; owns no process. `samples` are queued on the first start of a home."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(migrate, settings.database)
+        async with open_services(settings) as services:
+            app.state.services = services
+            if samples:
+                await queue_samples(services.library, samples)
+            services.health.starting = ""
+            yield
+
+    app = FastAPI(
+        title="rag-api",
+        version=__version__,
+        summary="Documents in, streamed and cited answers out.",
+        lifespan=lifespan,
+    )
+    app.state.admin_key = settings.admin_key.get_secret_value()
+    errors.install(app)
+    for resource in (collections, documents, search, jobs, answers):
+        app.include_router(resource.router, prefix="/api/v1", dependencies=[Depends(authenticate)])
+    app.include_router(system.router)
+    app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
+    app.add_middleware(RequestContext)
+    return app
+
+
+async def queue_samples(library: Library, folder: Path) -> None:
+    if not await library.first_time("samples queued"):
+        return
+    for path in await asyncio.to_thread(lambda: sorted(file for file in folder.rglob("*") if file.is_file())):
+        with path.open("rb") as file:
+            await library.add(DEFAULT_COLLECTION, [Upload(path.name, file)])
+
+
+class _Server(uvicorn.Server):
+    """Says farewell on every open stream before the connections are closed."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = cast(FastAPI, self.config.app).state
+        services: Services | None = getattr(state, "services", None)
+        if services:
+            await services.runs.close()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, listening: socket.socket, samples: Path | None) -> None:
+    config = uvicorn.Config(
+        create_app(settings, samples=samples),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
+        server_header=False,
+    )
+    _Server(config).run(sockets=[listening])
+
+
+def main() -> None:
+    """`python -m rag_api.app FD [SAMPLES]`: FD is a listening socket that the supervisor has bound."""
+    settings = load_settings()
+    telemetry.configure_logging(process="api", level=settings.log_level, as_json=settings.log_json)
+    samples = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    serve(settings, socket.socket(fileno=int(sys.argv[1])), samples)
+
+
+if __name__ == "__main__":
+    main()

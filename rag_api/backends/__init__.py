@@ -1,0 +1,1 @@
+"""Implementations of `core.ports`: models, stores, brokers, HTTP out. Foreign errors end here."""

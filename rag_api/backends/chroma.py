@@ -1,0 +1,108 @@
+"""Chroma over its HTTP interface, version 2: the supervised child on loopback, a server, or a cluster.
+
+Plain requests instead of the `chromadb` client, which costs 2 ms of processor time a query and 2 s at the start
+(docs/decisions/0003). Ids and vectors only; texts and metadata live in the catalogue.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+
+from ingest.ports import Vectors
+from rag_api.core.hits import Scored
+from rag_api.errors import VectorStoreUnavailable
+
+COLLECTIONS = "api/v2/tenants/default_tenant/databases/default_database/collections"
+ROWS_A_WRITE = 100  # a query waits for the write in progress: 100 rows take some 60 ms
+ROWS_A_DELETE = 1_000
+
+
+class ChromaStore:
+    """An index is a Chroma collection of that name with cosine distance; it is made when first written to."""
+
+    def __init__(self, client: httpx.AsyncClient, *, ef_search: int) -> None:
+        self._client = client
+        self._ef_search = ef_search
+        self._ids: dict[str, str] = {}
+        self._writing = asyncio.Lock()
+
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+        if not ids:
+            return
+        await self._id_of(index, create=True)
+        async with self._writing:
+            for at in range(0, len(ids), ROWS_A_WRITE):
+                rows = slice(at, at + ROWS_A_WRITE)
+                embeddings = np.ascontiguousarray(vectors[rows], dtype=np.float32)
+                await self._call(index, "POST", "upsert", {"ids": list(ids[rows]), "embeddings": embeddings})
+
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+        if await self._id_of(index) is None:
+            return []
+        body = {"query_embeddings": vector.reshape(1, -1), "n_results": top_k, "include": ["distances"]}
+        found = await self._call(index, "POST", "query", body)
+        # Chroma counts distance, people expect similarity
+        return [Scored(id_, 1 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None:
+        if not ids or await self._id_of(index) is None:
+            return
+        async with self._writing:
+            for at in range(0, len(ids), ROWS_A_DELETE):
+                await self._call(index, "POST", "delete", {"ids": list(ids[at : at + ROWS_A_DELETE])})
+
+    async def drop(self, index: str) -> None:
+        self._ids.pop(index, None)
+        await self._send("DELETE", f"{COLLECTIONS}/{index}", absent_ok=True)
+
+    async def count(self, index: str) -> int:
+        if await self._id_of(index) is None:
+            return 0
+        return int(await self._call(index, "GET", "count"))
+
+    async def ping(self) -> None:
+        await self._send("GET", "api/v2/heartbeat")
+
+    async def _id_of(self, index: str, *, create: bool = False) -> str | None:
+        """Chroma's own id of the index, or None where there is none."""
+        if index not in self._ids:
+            if create:
+                configuration = {"hnsw": {"space": "cosine", "ef_search": self._ef_search}}
+                body = {"name": index, "configuration": configuration, "get_or_create": True}
+                found = await self._send("POST", COLLECTIONS, body)
+            else:
+                found = await self._send("GET", f"{COLLECTIONS}/{index}", absent_ok=True)
+            if found is None:
+                return None
+            self._ids[index] = found["id"]
+        return self._ids[index]
+
+    async def _call(self, index: str, method: str, verb: str, body: dict[str, Any] | None = None) -> Any:
+        path = f"{COLLECTIONS}/{self._ids[index]}/{verb}"
+        try:
+            return await self._send(method, path, body)
+        except VectorStoreUnavailable:
+            self._ids.pop(index, None)  # it may have been made anew under another id
+            raise
+
+    async def _send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, absent_ok: bool = False
+    ) -> Any:
+        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY) if body else None
+        headers = {"Content-Type": "application/json"} if body else None
+        try:
+            response = await self._client.request(method, path, content=content, headers=headers)
+        except httpx.HTTPError as error:
+            raise VectorStoreUnavailable(
+                f"Chroma at {self._client.base_url} can't be reached ({type(error).__name__}); "
+                "it may be starting: try again in a moment"
+            ) from error
+        if response.status_code == httpx.codes.NOT_FOUND and absent_ok:
+            return None
+        if not response.is_success:
+            raise VectorStoreUnavailable(f"Chroma answers {response.status_code}: {response.text[:300]}")
+        return orjson.loads(response.content) if response.content else None

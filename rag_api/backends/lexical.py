@@ -1,0 +1,187 @@
+"""The lexical index: tantivy in folders of the home, one a generation, written by one process and read by all.
+
+A reader looks at the index's own list of segments before each search, and opens the new ones when it has changed; so
+what the worker has committed is found by the API at once.
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tantivy
+
+from ingest.ports import EmbeddedChunk
+from rag_api.core.hits import Scored
+from rag_api.core.words import STOP_WORDS
+
+T = TypeVar("T")
+ANALYZER = "words"
+WRITER_BYTES = 32_000_000
+MAX_QUERY_WORDS = 64
+TITLE_BOOST = 1.0
+# scripts written without spaces: each character is a word
+_UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
+
+
+class TantivyIndex:
+    """Calls run on one thread of this index's own. Only one process may write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexical")
+        self._readers: dict[str, tuple[int, Any]] = {}
+        self._writers: dict[str, Any] = {}
+
+    async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        await self._run(self._write, index, chunks)
+
+    async def commit(self, index: str) -> None:
+        await self._run(self._commit, index)
+
+    async def search(
+        self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
+    ) -> list[Scored]:
+        return await self._run(self._search, index, text, top_k, documents)
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None:
+        await self._run(self._delete, index, ids)
+
+    async def drop(self, index: str) -> None:
+        await self._run(self._drop, index)
+
+    async def count(self, index: str) -> int:
+        return await self._run(self._count, index)
+
+    async def close(self) -> None:
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    def _write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        writer = self._writer(index)
+        for item in chunks:
+            chunk_id = item.version.chunk_id(item.chunk.index)
+            writer.delete_documents("id", chunk_id)
+            writer.add_document(
+                tantivy.Document(
+                    id=chunk_id,
+                    document=item.version.document_id,
+                    title=_spaced(f"{item.title} {item.chunk.section}"),
+                    text=_spaced(item.chunk.text),
+                )
+            )
+
+    def _commit(self, index: str) -> None:
+        if index in self._writers:
+            self._writers[index].commit()
+
+    def _delete(self, index: str, ids: Sequence[str]) -> None:
+        if (self._folder / index).exists():
+            writer = self._writer(index)
+            for chunk_id in ids:
+                writer.delete_documents("id", chunk_id)
+            writer.commit()
+
+    def _drop(self, index: str) -> None:
+        self._readers.pop(index, None)
+        if writer := self._writers.pop(index, None):
+            writer.wait_merging_threads()
+        shutil.rmtree(self._folder / index, ignore_errors=True)
+
+    def _count(self, index: str) -> int:
+        reader = self._reader(index)
+        return int(reader.searcher().num_docs) if reader else 0
+
+    def _close(self) -> None:
+        for writer in self._writers.values():
+            writer.commit()
+            writer.wait_merging_threads()
+        self._writers.clear()
+
+    def _search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+        reader = self._reader(index)
+        terms = query_terms(text)
+        if reader is None or not terms:
+            return []
+        schema = reader.schema
+        words = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Should, query) for term in terms for query in _term_queries(schema, term)]
+        )
+        if documents is not None:
+            among = tantivy.Query.term_set_query(schema, "document", list(documents))
+            among = tantivy.Query.boost_query(among, 0.0)
+            words = tantivy.Query.boolean_query([(tantivy.Occur.Must, words), (tantivy.Occur.Must, among)])
+        searcher = reader.searcher()
+        found = searcher.search(words, limit=top_k, count=False).hits
+        return [Scored(searcher.doc(address)["id"][0], score) for score, address in found]
+
+    def _reader(self, index: str) -> Any | None:
+        """The index as last committed, or None where there is none."""
+        try:
+            changed = (self._folder / index / "meta.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            self._readers.pop(index, None)
+            return None
+        known, reader = self._readers.get(index, (0, None))
+        if reader is None:
+            reader = _open(self._folder / index)
+        if known != changed:
+            reader.reload()
+            self._readers[index] = (changed, reader)
+        return reader
+
+    def _writer(self, index: str) -> Any:
+        if index not in self._writers:
+            self._writers[index] = _open(self._folder / index).writer(WRITER_BYTES, 1)
+        return self._writers[index]
+
+
+def query_terms(text: str) -> list[str]:
+    """The stems to look for, each once: words that all texts have only when there are no others."""
+    words = _ANALYZER.analyze(_spaced(text))
+    spoken = [word for word in _PLAIN.analyze(_spaced(text)) if word not in STOP_WORDS]
+    terms = list(dict.fromkeys(_ANALYZER.analyze(" ".join(spoken)) if spoken else words))
+    return terms[:MAX_QUERY_WORDS]
+
+
+def _term_queries(schema: Any, term: str) -> list[Any]:
+    title = tantivy.Query.boost_query(tantivy.Query.term_query(schema, "title", term), TITLE_BOOST)
+    return [title, tantivy.Query.term_query(schema, "text", term)]
+
+
+def _spaced(text: str) -> str:
+    return _UNSPACED.sub(r" \1 ", text)
+
+
+def _builder() -> Any:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(60))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.ascii_fold())
+    )
+
+
+def _open(folder: Path) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = (
+        tantivy.SchemaBuilder()
+        .add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
+        .add_text_field("document", tokenizer_name="raw", index_option="basic")
+        .add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
+        .add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
+        .build()
+    )
+    index = tantivy.Index(schema, path=str(folder))
+    index.register_tokenizer(ANALYZER, _ANALYZER)
+    return index
+
+
+_PLAIN = _builder().build()
+_ANALYZER = _builder().filter(tantivy.Filter.stemmer("english")).build()

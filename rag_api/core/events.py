@@ -1,0 +1,141 @@
+"""What happens in an answer, as values: a run's log is a list of these, and every response is a view of that log."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from rag_api.core.hits import Passage
+from rag_api.core.ports import Usage
+
+Outcome: TypeAlias = Literal["answered", "no_answer", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    type: ClassVar[str] = "started"
+    answer_id: str
+    conversation_id: str | None
+    collection: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    type: ClassVar[str] = "retrieved"
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextAppended:
+    type: ClassVar[str] = "text"
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`quote` is the document's text at start:end; answer_start:answer_end is what it is quoted for."""
+
+    type: ClassVar[str] = "citation"
+    n: int
+    answer_start: int
+    answer_end: int
+    chunk_id: str
+    document_id: str
+    version: int
+    start: int
+    end: int
+    page: int | None
+    quote: str
+    verdict: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    type: ClassVar[str] = "reset"
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    type: ClassVar[str] = "done"
+    outcome: Outcome
+    finish_reason: str | None
+    text: str
+    usage: Usage | None
+    timings_ms: Mapping[str, float]
+    grounding: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    type: ClassVar[str] = "failed"
+    code: str
+    message: str
+    request_id: str | None
+
+
+Event: TypeAlias = Started | Retrieved | TextAppended | Citation | Reset | Done | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event with its place in its run's log; `seq` counts from 1."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a run's events fold to. `outcome` is None while it runs."""
+
+    answer_id: str = ""
+    conversation_id: str | None = None
+    collection: str = ""
+    model: str = ""
+    text: str = ""
+    outcome: str | None = None
+    finish_reason: str | None = None
+    citations: list[Citation] = field(default_factory=list)
+    passages: tuple[Passage, ...] = ()
+    usage: Usage | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    grounding: Mapping[str, int] = field(default_factory=dict)
+    error: Failed | None = None
+
+
+def fold(events: Iterable[Event]) -> Answer:
+    answer = Answer()
+    pieces: list[str] = []
+    for event in events:
+        match event:
+            case Started():
+                answer.answer_id, answer.conversation_id = event.answer_id, event.conversation_id
+                answer.collection, answer.model = event.collection, event.model
+            case Retrieved():
+                answer.passages = event.passages
+            case TextAppended():
+                pieces.append(event.text)
+            case Citation():
+                answer.citations.append(event)
+            case Reset():
+                pieces = ["".join(pieces)[: event.offset]]
+                answer.citations = [found for found in answer.citations if found.answer_end <= event.offset]
+            case Done():
+                answer.outcome, answer.finish_reason = event.outcome, event.finish_reason
+                answer.usage, answer.timings_ms, answer.grounding = event.usage, event.timings_ms, event.grounding
+            case Failed():
+                answer.outcome, answer.error = "failed", event
+    answer.text = "".join(pieces)
+    return answer
+
+
+def grounding(citations: Iterable[Citation]) -> dict[str, int]:
+    """How many citations have each verdict."""
+    counts: dict[str, Any] = {"supported": 0, "partial": 0, "unsupported": 0}
+    for citation in citations:
+        counts[citation.verdict] += 1
+    return counts

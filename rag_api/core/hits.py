@@ -1,0 +1,64 @@
+"""What retrieval gives: hits, and passages as they are numbered in a prompt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingest.documents import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A chunk's id with the score that one index gave it; higher is better."""
+
+    chunk_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """A published chunk with what a reader needs to know of its document. `text == content[start:end]`."""
+
+    chunk_id: str
+    document_id: str
+    version: int
+    index: int
+    title: str
+    source: str
+    page: int | None
+    section: str
+    start: int
+    end: int
+    text: str
+    metadata: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """dense: cosine similarity; lexical: BM25; each None where its index did not name the chunk.
+
+    fused: what hits are ordered by; 0 to 1 in hybrid mode, else the score of the one index that was asked."""
+
+    dense: float | None
+    lexical: float | None
+    fused: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    rank: int
+    chunk: IndexedChunk
+    scores: Scores
+
+    @property
+    def score(self) -> float:
+        return self.scores.fused
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as numbered in the prompt, from 1. `similarity` is its cosine to the question, if known."""
+
+    n: int
+    chunk: IndexedChunk
+    score: float
+    similarity: float | None

@@ -1,0 +1,105 @@
+"""What the application needs from outside; `backends` implement them, `wiring` chooses."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ingest.ports import EmbeddedChunk, Vectors
+from rag_api.core.hits import Scored
+from rag_api.core.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderIdentity:
+    """What makes two embedders the same: vectors of one can be compared with vectors of the other."""
+
+    model: str
+    fingerprint: str
+    dimension: int
+    max_tokens: int
+
+
+class Embedder(Protocol):
+    async def identity(self) -> EmbedderIdentity: ...
+
+    async def embed_query(self, text: str) -> Vectors:
+        """A unit vector of shape (dimension,). Raises EmbedderUnavailable."""
+        ...
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of shape (len(texts), dimension). Raises EmbedderUnavailable."""
+        ...
+
+    async def tokenizer(self) -> Path | None:
+        """A `tokenizer.json` that counts as this embedder does, or None where there is none to be had."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Vectors by id in named indexes; all calls raise VectorStoreUnavailable when it can't be reached."""
+
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None: ...
+
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+        """The nearest ids by cosine similarity, best first."""
+        ...
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None: ...
+
+    async def drop(self, index: str) -> None: ...
+
+    async def count(self, index: str) -> int: ...
+
+    async def ping(self) -> None: ...
+
+
+class LexicalIndex(Protocol):
+    """Words by chunk id in named indexes. Takes any text of a user as a query."""
+
+    async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Visible after `commit`; the same chunk again replaces itself."""
+        ...
+
+    async def commit(self, index: str) -> None: ...
+
+    async def search(
+        self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
+    ) -> list[Scored]:
+        """The best ids by BM25, best first; among the chunks of `documents` only, when given."""
+        ...
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None: ...
+
+    async def drop(self, index: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text of an answer as it comes; the last piece may have no text, but says why it ended and what it took."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+class LanguageModel(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """The answer in pieces; closing the generator closes the upstream connection. Raises LanguageModelError."""
+        ...

@@ -1,0 +1,66 @@
+"""From a question and its passages to the messages that a language model gets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rag_api.core.hits import Passage
+from rag_api.errors import InvalidSettings
+
+# every template with the variables that it may and must use
+TEMPLATES: Mapping[str, frozenset[str]] = {
+    "answer.system.md": frozenset({"instructions"}),
+    "answer.user.md": frozenset({"passages", "question"}),
+    "refusal.md": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The messages, and what they were rendered from for a model that needs no words around it."""
+
+    messages: tuple[Message, ...]
+    question: str
+    passages: tuple[Passage, ...]
+
+
+class Prompts:
+    """The templates of `prompts/`, checked when made: each is there, and uses exactly its variables."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        self._templates = {}
+        for name, variables in TEMPLATES.items():
+            if name not in sources:
+                raise InvalidSettings(f"the prompt template {name} is missing; RAG_PROMPTS_DIR must hold it")
+            try:
+                used = meta.find_undeclared_variables(environment.parse(sources[name]))
+                self._templates[name] = environment.from_string(sources[name])
+            except TemplateError as error:
+                raise InvalidSettings(f"the prompt template {name} can't be read: {error}") from error
+            if used != variables:
+                raise InvalidSettings(
+                    f"the prompt template {name} uses {sorted(used)}, it must use exactly {sorted(variables)}"
+                )
+
+    def answer(self, question: str, passages: Sequence[Passage], *, instructions: str | None) -> Prompt:
+        messages = (
+            Message("system", self._render("answer.system.md", instructions=instructions)),
+            Message("user", self._render("answer.user.md", question=question, passages=passages)),
+        )
+        return Prompt(messages, question, tuple(passages))
+
+    def refusal(self) -> str:
+        return self._render("refusal.md")
+
+    def _render(self, name: str, **variables: Any) -> str:
+        return self._templates[name].render(**variables).strip()

@@ -1,0 +1,1 @@
+"""The catalogue: the truth of the system, and the only SQL in it."""

@@ -1,0 +1,132 @@
+"""Chunks: their texts and vectors, and what of them a reader may see."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, and_, bindparam, delete, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ingest.documents import VersionKey
+from ingest.ports import EmbeddedChunk, Vectors
+from rag_api.core.hits import IndexedChunk
+from rag_api.db.rows import Page
+from rag_api.db.tables import chunks, documents, versions
+
+_KEY = tuple_(chunks.c.document_id, chunks.c.version, chunks.c.index)
+IDS_A_QUERY = 300
+_COLUMNS = (
+    chunks.c.document_id,
+    chunks.c.version,
+    chunks.c.index,
+    chunks.c.start,
+    chunks.c.end,
+    chunks.c.page,
+    chunks.c.section,
+    chunks.c.text,
+    documents.c.source,
+    versions.c.title,
+    versions.c.metadata,
+)
+
+
+async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
+    await db.execute(
+        insert(chunks),
+        [
+            {
+                "generation_id": item.version.generation_id,
+                "document_id": item.version.document_id,
+                "version": item.version.version,
+                "index": item.chunk.index,
+                "start": item.chunk.span.start,
+                "end": item.chunk.span.end,
+                "page": item.chunk.page,
+                "section": item.chunk.section,
+                "text": item.chunk.text,
+                "vector": np.asarray(item.vector, dtype="<f4").tobytes(),
+            }
+            for item in items
+        ],
+    )
+
+
+async def clear(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
+    """Removes what an earlier attempt at these versions wrote."""
+    is_key = and_(
+        chunks.c.generation_id == bindparam("of_generation"),
+        chunks.c.document_id == bindparam("of_id"),
+        chunks.c.version == bindparam("of_version"),
+    )
+    bound = [{"of_generation": key.generation_id, "of_id": key.document_id, "of_version": key.version} for key in keys]
+    await db.execute(delete(chunks).where(is_key), bound)
+
+
+async def published(
+    db: AsyncConnection, generation_id: str, chunk_ids: Sequence[str], *, among: Collection[str] | None = None
+) -> dict[str, IndexedChunk]:
+    """Those of the chunks that belong to a current version (and to a document in `among`), by their ids."""
+    found: dict[str, IndexedChunk] = {}
+    wanted = [parts for parts in map(_parts, chunk_ids) if among is None or parts[0] in among]
+    for at in range(0, len(wanted), IDS_A_QUERY):
+        query = _visible(generation_id).where(_KEY.in_(wanted[at : at + IDS_A_QUERY]))
+        for row in (await db.execute(query)).mappings():
+            chunk = _chunk(row)
+            found[chunk.chunk_id] = chunk
+    return found
+
+
+async def of_document(
+    db: AsyncConnection, generation_id: str, document_id: str, *, limit: int, after: int
+) -> Page[IndexedChunk]:
+    query = (
+        _visible(generation_id)
+        .where(chunks.c.document_id == document_id, chunks.c.index > after)
+        .order_by(chunks.c.index)
+        .limit(limit + 1)
+    )
+    found = [_chunk(row) for row in (await db.execute(query)).mappings()]
+    return Page(found[:limit], str(found[limit - 1].index) if len(found) > limit else None)
+
+
+async def vectors(db: AsyncConnection, generation_id: str, document_ids: Sequence[str]) -> tuple[list[str], Vectors]:
+    """Ids and vectors of shape (n, dimension) of the visible chunks of some documents."""
+    ids: list[str] = []
+    rows: list[bytes] = []
+    for at in range(0, len(document_ids), IDS_A_QUERY):
+        query = (
+            select(chunks.c.document_id, chunks.c.version, chunks.c.index, chunks.c.vector)
+            .join(documents, _IS_CURRENT)
+            .where(
+                chunks.c.generation_id == generation_id,
+                chunks.c.document_id.in_(document_ids[at : at + IDS_A_QUERY]),
+                documents.c.deleted_at.is_(None),
+            )
+        )
+        for row in await db.execute(query):
+            ids.append(f"{row.document_id}:{row.version}:{row.index}")
+            rows.append(row.vector)
+    if not rows:
+        return [], np.zeros((0, 0), dtype=np.float32)
+    return ids, np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1).astype(np.float32, copy=False)
+
+
+_IS_CURRENT = and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version)
+
+
+def _visible(generation_id: str) -> Select[Any]:
+    return (
+        select(*_COLUMNS)
+        .join(documents, _IS_CURRENT)
+        .join(versions, and_(versions.c.document_id == chunks.c.document_id, versions.c.number == chunks.c.version))
+        .where(chunks.c.generation_id == generation_id, documents.c.deleted_at.is_(None))
+    )
+
+
+def _chunk(row: Mapping[Any, Any]) -> IndexedChunk:
+    return IndexedChunk(chunk_id=f"{row['document_id']}:{row['version']}:{row['index']}", **row)
+
+
+def _parts(chunk_id: str) -> tuple[str, int, int]:
+    document_id, version, index = chunk_id.rsplit(":", 2)
+    return document_id, int(version), int(index)

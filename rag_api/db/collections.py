@@ -1,0 +1,141 @@
+"""Collections and their generations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ingest.documents import new_id
+from rag_api.core.ports import EmbedderIdentity
+from rag_api.db.database import now
+from rag_api.db.rows import CollectionRow, GenerationRow, Page, decode_cursor, encode_cursor
+from rag_api.db.tables import chunks, collections, documents, facts, generations
+from rag_api.errors import CollectionExists, CollectionNotFound
+
+_COLUMNS = [collections.c[name] for name in CollectionRow.__dataclass_fields__]
+_GENERATION = [generations.c[name] for name in GenerationRow.__dataclass_fields__]
+
+
+async def create(
+    db: AsyncConnection, name: str, *, description: str = "", metadata: Mapping[str, Any] | None = None
+) -> CollectionRow:
+    row = CollectionRow(new_id("col"), name, description, dict(metadata or {}), new_id("gen"), now())
+    try:
+        await db.execute(
+            insert(collections).values(
+                id=row.id,
+                name=name,
+                description=description,
+                metadata=row.metadata,
+                generation_id=row.generation_id,
+                created_at=row.created_at,
+            )
+        )
+    except IntegrityError as error:
+        raise CollectionExists(name) from error
+    await db.execute(insert(generations).values(id=row.generation_id, collection_id=row.id, created_at=row.created_at))
+    return row
+
+
+async def get(db: AsyncConnection, name: str) -> CollectionRow:
+    query = select(*_COLUMNS).where(collections.c.name == name, collections.c.deleted_at.is_(None))
+    row = (await db.execute(query)).mappings().first()
+    if row is None:
+        raise CollectionNotFound(name)
+    return CollectionRow(**row)
+
+
+async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
+    query = select(*_COLUMNS).where(collections.c.deleted_at.is_(None))
+    if cursor:
+        created_at, id_ = decode_cursor(cursor)
+        after = and_(collections.c.created_at == created_at, collections.c.id > id_)
+        query = query.where(or_(collections.c.created_at > created_at, after))
+    query = query.order_by(collections.c.created_at, collections.c.id).limit(limit + 1)
+    rows = [CollectionRow(**row) for row in (await db.execute(query)).mappings()]
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(rows[:limit], encode_cursor(last.created_at, last.id) if last else None)
+
+
+async def change(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> CollectionRow:
+    row = await get(db, name)
+    if values:
+        await db.execute(update(collections).where(collections.c.id == row.id).values(**values))
+    return await get(db, name)
+
+
+async def delete(db: AsyncConnection, name: str) -> CollectionRow:
+    """Nothing of it is visible afterwards and its name is free; `reaping` removes what it holds."""
+    row = await get(db, name)
+    await db.execute(update(collections).where(collections.c.id == row.id).values(deleted_at=now()))
+    return row
+
+
+async def in_use(db: AsyncConnection, name: str) -> tuple[CollectionRow, GenerationRow]:
+    """A collection with the generation that answers."""
+    columns = [*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)]
+    query = (
+        select(*columns)
+        .join(generations, generations.c.id == collections.c.generation_id)
+        .where(collections.c.name == name, collections.c.deleted_at.is_(None))
+    )
+    found = (await db.execute(query)).first()
+    if found is None:
+        raise CollectionNotFound(name)
+    values, split = tuple(found), len(_COLUMNS)
+    return CollectionRow(*values[:split]), GenerationRow(*values[split:])
+
+
+async def generation(db: AsyncConnection, generation_id: str) -> GenerationRow:
+    query = select(*_GENERATION).where(generations.c.id == generation_id)
+    return GenerationRow(**(await db.execute(query)).mappings().one())
+
+
+async def generation_of(db: AsyncConnection, collection_id: str) -> str:
+    query = select(collections.c.generation_id).where(collections.c.id == collection_id)
+    return str((await db.execute(query)).scalar_one())
+
+
+async def settle_generation(
+    db: AsyncConnection, generation_id: str, embedder: EmbedderIdentity, splitter: str
+) -> GenerationRow:
+    """The first to write to a generation fixes its embedder; everybody gets what was fixed."""
+    unset = and_(generations.c.id == generation_id, generations.c.fingerprint.is_(None))
+    await db.execute(
+        update(generations)
+        .where(unset)
+        .values(model=embedder.model, fingerprint=embedder.fingerprint, dimension=embedder.dimension, splitter=splitter)
+    )
+    return await generation(db, generation_id)
+
+
+async def counts(db: AsyncConnection) -> dict[str, int]:
+    alive = select(func.count()).select_from(collections).where(collections.c.deleted_at.is_(None))
+    ready = (
+        select(func.count())
+        .select_from(documents.join(collections, collections.c.id == documents.c.collection_id))
+        .where(documents.c.deleted_at.is_(None), collections.c.deleted_at.is_(None), documents.c.current.is_not(None))
+    )
+    visible = (
+        select(func.count())
+        .select_from(
+            chunks.join(
+                documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version)
+            )
+        )
+        .where(documents.c.deleted_at.is_(None))
+    )
+    return {
+        name: int((await db.execute(query)).scalar_one())
+        for name, query in (("collections", alive), ("documents", ready), ("chunks", visible))
+    }
+
+
+async def once(db: AsyncConnection, fact: str) -> bool:
+    """True for the first caller only, for ever."""
+    known = (await db.execute(select(facts.c.name).where(facts.c.name == fact))).first()
+    if known is None:
+        await db.execute(insert(facts).values(name=fact, value=now()))
+    return known is None

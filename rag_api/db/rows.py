@@ -1,0 +1,105 @@
+"""Rows as the services see them."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from rag_api.errors import InvalidCursor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    id: str
+    name: str
+    description: str
+    metadata: Mapping[str, Any]
+    generation_id: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    id: str
+    collection_id: str
+    model: str | None
+    fingerprint: str | None
+    dimension: int | None
+    splitter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A document by its current version, or by its newest one when none has been published."""
+
+    document_id: str
+    source: str
+    title: str
+    media_type: str
+    version: int
+    status: str
+    chunks: int
+    bytes: int
+    pages: int | None
+    metadata: Mapping[str, Any]
+    acl: Sequence[str]
+    created_at: str
+    updated_at: str
+    error: Mapping[str, str] | None
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    id: str
+    collection_id: str
+    document_id: str | None
+    version: int | None
+    source: str
+    title: str
+    media_type: str
+    file: str
+    metadata: Mapping[str, Any]
+    acl: Sequence[str]
+    state: str
+    stage: str
+    chunks_done: int
+    chunks_total: int
+    documents_done: int
+    documents_total: int
+    failures: Sequence[Mapping[str, Any]]
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    cancel: bool
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: list[T]
+    next_cursor: str | None
+
+
+def encode_cursor(*place: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[str, ...]:
+    try:
+        place = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError as error:
+        raise InvalidCursor(cursor) from error
+    if not isinstance(place, list) or not all(isinstance(part, str) for part in place) or len(place) != 2:
+        raise InvalidCursor(cursor)
+    return tuple(place)
+
+
+def error_of(code: str | None, message: str | None) -> Mapping[str, str] | None:
+    return {"code": code, "message": message or ""} if code else None

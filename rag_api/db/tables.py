@@ -1,0 +1,150 @@
+"""The catalogue's tables. Times are UTC in ISO 8601; JSON columns hold what the API shows."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# once-only facts about this home, such as "the samples are queued"
+facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("metadata", JSON, nullable=False),
+    Column("generation_id", String, nullable=False),  # the generation that answers
+    Column("created_at", String, nullable=False),
+    Column("deleted_at", String),
+    Index("uq_collections_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
+          postgresql_where=text("deleted_at IS NULL")),
+)  # fmt: skip
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False, index=True),
+    # unset until the first document or question meets the embedder
+    Column("model", String),
+    Column("fingerprint", String),
+    Column("dimension", Integer),
+    Column("splitter", String),
+    Column("created_at", String, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    Column("source", String, nullable=False),
+    Column("current", Integer),  # the pointer: the published version, or NULL
+    Column("newest", Integer, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    Column("deleted_at", String),
+    Index("uq_documents_source", "collection_id", "source", unique=True, sqlite_where=text("deleted_at IS NULL"),
+          postgresql_where=text("deleted_at IS NULL")),
+    Index("ix_documents_collection_id_id", "collection_id", "id"),
+)  # fmt: skip
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("document_id", ForeignKey("documents.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("status", String, nullable=False),  # queued, ready, failed, superseded
+    Column("sha256", String, nullable=False),
+    Column("file", String),  # the original bytes, relative to the home's files; NULL for a line of a bulk load
+    Column("bytes", BigInteger, nullable=False),
+    Column("media_type", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("pages", Integer),
+    Column("chunks", Integer, nullable=False, default=0),
+    Column("metadata", JSON, nullable=False),
+    Column("acl", JSON, nullable=False),
+    Column("error_code", String),
+    Column("error_message", Text),
+    Column("created_at", String, nullable=False),
+    Column("reap", Boolean, nullable=False, default=False),  # nobody may see it any more: remove what it left
+    Index("ix_versions_reap", "document_id", "number", sqlite_where=text("reap"), postgresql_where=text("reap")),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    Column("document_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("generation_id", String, primary_key=True),
+    Column("document_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("page", Integer),
+    Column("section", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection_id", String, nullable=False),
+    Column("document_id", String),  # NULL for a bulk load
+    Column("version", Integer),
+    Column("source", String, nullable=False),
+    Column("title", String, nullable=False),  # as the uploader gave it, or empty
+    Column("media_type", String, nullable=False),
+    Column("file", String, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("acl", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("chunks_done", Integer, nullable=False, default=0),
+    Column("chunks_total", Integer, nullable=False, default=0),
+    Column("documents_done", Integer, nullable=False, default=0),
+    Column("documents_total", Integer, nullable=False, default=0),
+    Column("failures", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("error_code", String),
+    Column("error_message", Text),
+    Column("cancel", Boolean, nullable=False, default=False),
+    Column("worker", String),
+    Column("lease_until", String),
+    Column("run_after", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("started_at", String),
+    Column("finished_at", String),
+    Index("ix_jobs_state", "state", "run_after"),
+)

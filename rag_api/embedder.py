@@ -1,0 +1,97 @@
+"""The embedder process: OpenAI-compatible embeddings on a Unix socket, batched."""
+
+import base64
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from rag_api import telemetry
+from rag_api.backends.batching import Batcher
+from rag_api.backends.sentence_transformer import SentenceTransformerModel
+from rag_api.errors import EmbedderUnavailable, TooBusy
+from rag_api.settings import EmbedderSettings, load_settings
+
+
+def create_app(model: SentenceTransformerModel, settings: EmbedderSettings) -> Starlette:
+    identity = model.identity
+    batcher = Batcher(
+        model.encode,
+        batch_tokens=settings.batch_tokens,
+        max_tokens=identity.max_tokens,
+        queue_texts=settings.queue_texts,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with batcher:
+            yield
+
+    async def embeddings(request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        is_query = body.get("input_type") == "query"
+        prompted = model.with_prompt(texts, "query" if is_query else "document")
+        try:
+            vectors = await batcher.embed(prompted, is_query=is_query)
+        except TooBusy as error:
+            return _json({"error": {"code": error.code, "message": str(error)}}, 503)
+        data = [
+            {"object": "embedding", "index": i, "embedding": base64.b64encode(vector.tobytes()).decode()}
+            for i, vector in enumerate(vectors)
+        ]
+        return _json({"object": "list", "model": identity.model, "data": data})
+
+    async def models(_: Request) -> Response:
+        card = {
+            "id": identity.model,
+            "object": "model",
+            "fingerprint": identity.fingerprint,
+            "dimension": identity.dimension,
+            "max_tokens": identity.max_tokens,
+            "number_format": model.number_format,
+        }
+        return _json({"object": "list", "data": [card]})
+
+    async def tokenizer(_: Request) -> Response:
+        if not model.tokenizer_file.exists():
+            return _json({"error": {"code": "not_found", "message": "this model has no tokenizer.json"}}, 404)
+        return FileResponse(model.tokenizer_file)
+
+    return Starlette(
+        routes=[
+            Route("/v1/embeddings", embeddings, methods=["POST"]),
+            Route("/v1/models", models),
+            Route("/v1/tokenizer", tokenizer),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def main() -> None:
+    """`python -m rag_api.embedder SOCKET`. Ends with status 3 and a sentence when the model can't be loaded."""
+    settings = load_settings()
+    telemetry.configure_logging(process="embedder", level=settings.log_level, as_json=settings.log_json)
+    chosen = settings.embedder
+    try:
+        model = SentenceTransformerModel(chosen.model, number_format=chosen.number_format, threads=chosen.threads)
+    except EmbedderUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(3)
+    app = create_app(model, chosen)
+    uvicorn.run(app, uds=sys.argv[1], log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What can go wrong, as the outside sees it; `code` is the class in snake case, the status is `web.errors.STATUS`.
+
+RagError
+├── InvalidRequest               something asked for makes no sense
+│   ├── InvalidFilter
+│   ├── InvalidCursor
+│   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
+├── Unauthenticated              no key, or a wrong one
+├── NotFound
+│   ├── CollectionNotFound
+│   ├── DocumentNotFound
+│   ├── JobNotFound
+│   └── AnswerNotFound
+├── CollectionExists
+├── JobFinished                  too late to cancel, too early to retry
+├── ContentGone                  it was there: a version since replaced, an answer's log since dropped
+├── UploadTooLarge
+├── Unavailable                  a part of this system is not there at the moment
+│   ├── EmbedderUnavailable
+│   ├── VectorStoreUnavailable
+│   └── TooBusy                  a queue is full
+├── LanguageModelError           the configured language model failed
+│   ├── LanguageModelUnavailable it can't be reached
+│   ├── LanguageModelTimeout     it said nothing for too long
+│   ├── LanguageModelRefused     it rejects the key or the request
+│   ├── LanguageModelBusy        it asks for fewer requests
+│   └── LanguageModelBroken      it answers with an error, with nonsense, or breaks off
+├── Interrupted                  this process ended while it was answering
+└── StartupError                 the command can't start: shown on the terminal, never over HTTP
+    ├── InvalidSettings
+    ├── HomeNotWritable
+    ├── HomeInUse
+    ├── PortInUse
+    └── ChildFailed
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class RagError(Exception):
+    """`str(error)` is a sentence for the caller: what, which, what to do."""
+
+    details: Sequence[Mapping[str, Any]] | None = None
+
+    @property
+    def code(self) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class InvalidRequest(RagError):
+    pass
+
+
+class InvalidFilter(InvalidRequest):
+    pass
+
+
+class InvalidCursor(InvalidRequest):
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"cursor {cursor!r} is not one that this list gave; leave it out to start over")
+
+
+class NothingAccepted(InvalidRequest):
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("none of the files could be taken; `details` says why for each")
+        self.details = rows
+
+
+class Unauthenticated(RagError):
+    def __init__(self) -> None:
+        super().__init__("this server wants a key: send it as `Authorization: Bearer <key>`")
+
+
+class NotFound(RagError):
+    pass
+
+
+class CollectionNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no collection {name!r}; GET /api/v1/collections lists those that are")
+
+
+class DocumentNotFound(NotFound):
+    def __init__(self, document_id: str, collection: str) -> None:
+        super().__init__(f"collection {collection!r} has no document {document_id!r}")
+
+
+class JobNotFound(NotFound):
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id!r}")
+
+
+class AnswerNotFound(NotFound):
+    def __init__(self, answer_id: str) -> None:
+        super().__init__(f"there is no answer {answer_id!r}")
+
+
+class CollectionExists(RagError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a collection {name!r} already; choose another name or use that one")
+
+
+class JobFinished(RagError):
+    pass
+
+
+class ContentGone(RagError):
+    pass
+
+
+class UploadTooLarge(RagError):
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the upload is over {max_bytes:,} bytes; send less at a time or raise RAG_UPLOADS__MAX_BYTES")
+
+
+class Unavailable(RagError):
+    pass
+
+
+class EmbedderUnavailable(Unavailable):
+    pass
+
+
+class VectorStoreUnavailable(Unavailable):
+    pass
+
+
+class TooBusy(Unavailable):
+    pass
+
+
+class LanguageModelError(RagError):
+    pass
+
+
+class LanguageModelUnavailable(LanguageModelError):
+    pass
+
+
+class LanguageModelTimeout(LanguageModelError):
+    pass
+
+
+class LanguageModelRefused(LanguageModelError):
+    pass
+
+
+class LanguageModelBusy(LanguageModelError):
+    pass
+
+
+class LanguageModelBroken(LanguageModelError):
+    pass
+
+
+class Interrupted(RagError):
+    pass
+
+
+class StartupError(RagError):
+    pass
+
+
+class InvalidSettings(StartupError):
+    pass
+
+
+class HomeNotWritable(StartupError):
+    pass
+
+
+class HomeInUse(StartupError):
+    pass
+
+
+class PortInUse(StartupError):
+    pass
+
+
+class ChildFailed(StartupError):
+    pass

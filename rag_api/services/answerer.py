@@ -1,0 +1,161 @@
+"""From a question to a run whose log holds the answer: retrieve → pack → prompt → stream → cite."""
+
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from ingest.documents import new_id
+from rag_api.core.citing import CitationFinder, Cited
+from rag_api.core.events import Citation, Done, Outcome, Retrieved, Started, TextAppended, grounding
+from rag_api.core.filters import Filter
+from rag_api.core.hits import Passage
+from rag_api.core.packing import pack
+from rag_api.core.ports import LanguageModel, Piece, Sampling, Usage
+from rag_api.core.prompts import Prompt, Prompts
+from rag_api.core.verifying import support
+from rag_api.services.library import Library
+from rag_api.services.retriever import Retriever, Search
+from rag_api.services.runs import Run, Runs
+from rag_api.telemetry import FIRST_TEXT_S
+
+DEFAULT_SAMPLING = Sampling()
+NO_ANSWER: Literal["no_answer"] = "no_answer"  # the finish reason of a model that finds nothing to say
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    question: str
+    collection: str
+    top_k: int | None = None
+    filter: Filter | None = None
+    instructions: str | None = None
+    sampling: Sampling = DEFAULT_SAMPLING
+
+
+@dataclass(frozen=True, slots=True)
+class AnswererOptions:
+    passages: int
+    budget_chars: int
+
+
+class Answerer:
+    def __init__(
+        self,
+        library: Library,
+        retriever: Retriever,
+        model: LanguageModel,
+        prompts: Prompts,
+        *,
+        runs: Runs,
+        options: AnswererOptions,
+    ) -> None:
+        self._library = library
+        self._retriever = retriever
+        self._model = model
+        self._prompts = prompts
+        self._runs = runs
+        self._options = options
+
+    async def answer(self, ask: Ask) -> Run:
+        """A run that has begun. Raises what is wrong with the question itself, such as CollectionNotFound."""
+        await self._library.collection(ask.collection)
+        answer_id = new_id("ans")
+        began = time.perf_counter()
+
+        async def work(run: Run) -> None:
+            await self._work(run, ask, began)
+
+        return self._runs.start(answer_id, work, Started(answer_id, None, ask.collection, self._model.name))
+
+    async def _work(self, run: Run, ask: Ask, began: float) -> None:
+        search = Search(ask.question, ask.top_k or self._options.passages, filter=ask.filter)
+        found = await self._retriever.search(ask.collection, search)
+        passages = pack(found.hits, budget_chars=self._options.budget_chars)
+        run.append(Retrieved(tuple(passages)))
+        writer = _Writer(run, passages, began)
+        writer.timings_ms["retrieve"] = writer.elapsed_ms()
+        if not passages:
+            writer.refuse(self._prompts.refusal())
+            return
+        prompt = self._prompts.answer(ask.question, passages, instructions=ask.instructions)
+        await self._stream(prompt, ask.sampling, writer)
+
+    async def _stream(self, prompt: Prompt, sampling: Sampling, writer: "_Writer") -> None:
+        async with aclosing(self._model.stream(prompt, sampling)) as pieces:
+            async for piece in pieces:
+                writer.take(piece)
+        if writer.finish_reason == NO_ANSWER:
+            writer.refuse(self._prompts.refusal())
+        else:
+            writer.finish("answered")
+
+
+class _Writer:
+    """Turns pieces into the events of one run."""
+
+    def __init__(self, run: Run, passages: Sequence[Passage], began: float) -> None:
+        self._run = run
+        self._passages = passages
+        self._began = began
+        self._finder = CitationFinder(len(passages))
+        self._citations: list[Citation] = []
+        self._length = 0
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.timings_ms: dict[str, float] = {}
+
+    def elapsed_ms(self) -> float:
+        return round(1000 * (time.perf_counter() - self._began), 1)
+
+    def take(self, piece: Piece) -> None:
+        self.usage = piece.usage or self.usage
+        self.finish_reason = piece.finish_reason or self.finish_reason
+        if piece.text:
+            self._append(*self._finder.feed(piece.text))
+
+    def refuse(self, text: str) -> None:
+        self._append(text, [])
+        self._done(NO_ANSWER, text)
+
+    def finish(self, outcome: Outcome) -> None:
+        self._append(*self._finder.finish())
+        self._done(outcome, self._finder.text)
+
+    def _append(self, text: str, cited: Sequence[Cited]) -> None:
+        if text:
+            if "first_text" not in self.timings_ms:
+                self.timings_ms["first_text"] = self.elapsed_ms()
+                FIRST_TEXT_S.observe(self.timings_ms["first_text"] / 1000)
+            self._run.append(TextAppended(self._length, text))
+            self._length += len(text)
+        for one in cited:
+            citation = _citation(one, self._finder.text, self._passages[one.n - 1])
+            self._citations.append(citation)
+            self._run.append(citation)
+
+    def _done(self, outcome: Outcome, text: str) -> None:
+        self.timings_ms["total"] = self.elapsed_ms()
+        self._run.append(
+            Done(outcome, self.finish_reason, text, self.usage, self.timings_ms, grounding(self._citations))
+        )
+
+
+def _citation(cited: Cited, answer: str, passage: Passage) -> Citation:
+    chunk = passage.chunk
+    found = support(cited.answer.of(answer), chunk.text)
+    return Citation(
+        n=cited.n,
+        answer_start=cited.answer.start,
+        answer_end=cited.answer.end,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        version=chunk.version,
+        start=chunk.start + found.span.start,
+        end=chunk.start + found.span.end,
+        page=chunk.page,
+        quote=found.span.of(chunk.text),
+        verdict=found.verdict,
+        score=round(found.score, 3),
+    )

@@ -1,0 +1,157 @@
+"""The worker: claims jobs and takes each from its file to published versions."""
+
+import asyncio
+import contextlib
+import uuid
+from dataclasses import dataclass
+
+from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
+from rag_api.db import documents, jobs
+from rag_api.db.database import Database
+from rag_api.db.rows import JobRow
+from rag_api.errors import Unavailable
+from rag_api.services.ingestion import Ingestion, Progress
+from rag_api.telemetry import log
+
+TICK_S = 0.5
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestorOptions:
+    """`jobs` are in hand at once; after `attempts` one fails for good; a lease not renewed for `lease_s` is void."""
+
+    jobs: int
+    attempts: int
+    lease_s: float
+
+
+@dataclass(eq=False, slots=True)
+class _InHand:
+    job: JobRow
+    progress: Progress
+    task: asyncio.Task[None] | None = None
+
+
+class Ingestor:
+    def __init__(self, db: Database, ingestion: Ingestion, options: IngestorOptions) -> None:
+        self._db = db
+        self._ingestion = ingestion
+        self._options = options
+        self._worker = f"worker_{uuid.uuid4().hex[:12]}"
+        self._in_hand: dict[str, _InHand] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; then its jobs go back into the queue."""
+        ticker = asyncio.create_task(self._tick_for_ever())
+        try:
+            while True:
+                free = self._options.jobs - len(self._in_hand)
+                claimed = await self._claim(free) if free else []
+                for job in claimed:
+                    self._start(job)
+                if not claimed:
+                    await asyncio.sleep(POLL_S)
+        finally:
+            ticker.cancel()
+            tasks = [item.task for item in self._in_hand.values() if item.task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(ticker, *tasks, return_exceptions=True)
+            async with self._db.write() as db:
+                await jobs.give_back(db, self._worker)
+
+    async def _claim(self, count: int) -> list[JobRow]:
+        async with self._db.read() as db:  # looking costs no writer's turn
+            waiting = await jobs.has_free(db)
+        if not waiting:
+            return []
+        async with self._db.write() as db:
+            return await jobs.claim(db, self._worker, count=count, lease_s=self._options.lease_s)
+
+    def _start(self, job: JobRow) -> None:
+        progress = Progress({"stage": "parse", "chunks_done": 0, "chunks_total": 0, "documents_done": 0})
+        item = _InHand(job, progress)
+        self._in_hand[job.id] = item
+        item.task = asyncio.create_task(self._see_through(item))
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            with contextlib.suppress(Unavailable):
+                await self._tick()
+
+    async def _tick(self) -> None:
+        """Renews leases, writes progress, and stops what was cancelled."""
+        if not self._in_hand:
+            return
+        async with self._db.write() as db:
+            lost = await jobs.heartbeat(db, self._worker, list(self._in_hand), lease_s=self._options.lease_s)
+            for item in self._in_hand.values():
+                if item.progress.changed:
+                    item.progress.changed = False
+                    await jobs.progress(db, item.job.id, self._worker, dict(item.progress.values))
+        for job_id in lost:
+            mine = self._in_hand.get(job_id)
+            if mine and mine.task:
+                mine.task.cancel("let go")
+
+    async def _see_through(self, item: _InHand) -> None:
+        job = item.job
+        logger = log(__name__).bind(job_id=job.id, source=job.source)
+        try:
+            await self._ingestion.ingest(job, item.progress)
+            await self._finish(item, *await self._outcome(item))
+            logger.info("ingested", chunks=item.progress.values.get("chunks_done"))
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args != ("let go",):
+                raise  # this worker ends; `run` gives the job back
+            await self._finish(item, "cancelled", *await self._why_cancelled(job))
+        except (ParserCrashed, ParserTimedOut, Unavailable) as error:
+            await self._try_again(item, error)
+        except IngestError as error:
+            await self._finish(item, "failed", error.code, str(error))
+            logger.warning("refused", code=error.code, reason=str(error))
+        except Exception as error:
+            logger.exception("failed")
+            await self._try_again(item, error)
+        finally:
+            self._in_hand.pop(job.id, None)
+
+    async def _outcome(self, item: _InHand) -> tuple[str, str | None, str | None]:
+        job = item.job
+        if job.document_id is None:
+            done, failures = item.progress.values["documents_done"], item.progress.failures
+            if failures and not done:
+                return "failed", "nothing_accepted", f"{job.source}: none of its documents could be ingested"
+            return "done", None, None
+        async with self._db.read() as db:
+            status = await documents.status_of(db, job.document_id, job.version or 0)
+        return ("done", None, None) if status == "ready" else ("cancelled", *_SUPERSEDED)
+
+    async def _why_cancelled(self, job: JobRow) -> tuple[str, str]:
+        async with self._db.read() as db:
+            newest = await documents.newest(db, job.document_id) if job.document_id else None
+        return _SUPERSEDED if newest != job.version else ("cancelled", "its job was cancelled")
+
+    async def _try_again(self, item: _InHand, error: Exception) -> None:
+        job, code = item.job, getattr(error, "code", "internal_error")
+        if job.attempts + 1 >= self._options.attempts:
+            said = f"{error} (tried {job.attempts + 1} times)"
+            await self._finish(item, "failed", code, said)
+            return
+        async with self._db.write() as db:
+            wait_s = 2.0**job.attempts
+            await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=str(error))
+
+    async def _finish(self, item: _InHand, state: str, code: str | None = None, message: str | None = None) -> None:
+        job = item.job
+        async with self._db.write() as db:
+            values = {name: value for name, value in item.progress.values.items() if name != "stage"}
+            await jobs.progress(db, job.id, self._worker, values)
+            await jobs.finish(db, job.id, self._worker, state, code=code, message=message)
+            if state != "done" and job.document_id and job.version:
+                await documents.fail(db, job.document_id, job.version, code or state, message or state)
+
+
+_SUPERSEDED = ("superseded", "a newer version of the document has been accepted, or it has been deleted")

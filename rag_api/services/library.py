@@ -1,0 +1,200 @@
+"""What is in the library: collections and their documents. Uploading accepts; the worker ingests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Protocol
+
+from ingest.documents import is_bulk
+from ingest.errors import EmptyDocument, IngestError
+from ingest.parsers import media_type_of
+from rag_api.core.hits import IndexedChunk
+from rag_api.db import chunks, collections, documents, jobs
+from rag_api.db.database import Database
+from rag_api.db.documents import Incoming
+from rag_api.db.jobs import Work
+from rag_api.db.rows import CollectionRow, DocumentRow, Page
+from rag_api.errors import ContentGone, DocumentNotFound, NothingAccepted
+
+DEFAULT_COLLECTION = "default"
+
+
+class Stored(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def head(self) -> bytes: ...
+
+
+class Files(Protocol):
+    async def keep(self, file: BinaryIO) -> Stored: ...
+    async def delete(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it arrives. `source` is its file name unless said otherwise."""
+
+    filename: str
+    file: BinaryIO
+    source: str = ""
+    title: str = ""
+    metadata: Mapping[str, Any] | None = None
+    acl: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """What became of a file: queued, unchanged, or rejected with the error."""
+
+    document_id: str | None
+    filename: str
+    job_id: str | None
+    status: str
+    error: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a deletion removed; `purged`: whether the bytes are gone already or will be in a moment."""
+
+    document_id: str
+    chunks: int
+    vectors: int
+    bytes: int
+    purged: bool
+
+
+class Library:
+    def __init__(self, db: Database, files: Files) -> None:
+        self._db = db
+        self._files = files
+
+    async def prepare(self) -> None:
+        """`default` exists from the start."""
+        async with self._db.write() as db:
+            if await collections.once(db, "default collection"):
+                await collections.create(db, DEFAULT_COLLECTION)
+
+    async def first_time(self, fact: str) -> bool:
+        async with self._db.write() as db:
+            return await collections.once(db, fact)
+
+    async def create_collection(self, name: str, description: str, metadata: Mapping[str, Any]) -> CollectionRow:
+        async with self._db.write() as db:
+            return await collections.create(db, name, description=description, metadata=metadata)
+
+    async def collection(self, name: str) -> CollectionRow:
+        async with self._db.read() as db:
+            return await collections.get(db, name)
+
+    async def collections(self, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
+        async with self._db.read() as db:
+            return await collections.page(db, limit=limit, cursor=cursor)
+
+    async def change_collection(self, name: str, values: Mapping[str, Any]) -> CollectionRow:
+        async with self._db.write() as db:
+            return await collections.change(db, name, values)
+
+    async def delete_collection(self, name: str) -> CollectionRow:
+        async with self._db.write() as db:
+            return await collections.delete(db, name)
+
+    async def add(self, collection: str, uploads: Sequence[Upload]) -> list[UploadRow]:
+        """A row for each upload, in order. Raises NothingAccepted when all were rejected."""
+        row = await self.collection(collection)
+        rows = [await self._add(row.id, upload) for upload in uploads]
+        if all(found.status == "rejected" for found in rows):
+            raise NothingAccepted([{"filename": found.filename, "error": found.error} for found in rows])
+        return rows
+
+    async def _add(self, collection_id: str, upload: Upload) -> UploadRow:
+        stored = await self._files.keep(upload.file)
+        try:
+            if not stored.size:
+                raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
+            media_type = media_type_of(upload.filename, stored.head)
+            row = await self._queue(collection_id, upload, stored, media_type)
+        except IngestError as error:
+            await self._files.delete(stored.name)
+            rejection = {"code": error.code, "message": str(error)}
+            return UploadRow(None, upload.filename, None, "rejected", rejection)
+        except BaseException:
+            await self._files.delete(stored.name)
+            raise
+        if row.status == "unchanged":
+            await self._files.delete(stored.name)
+        return row
+
+    async def _queue(self, collection_id: str, upload: Upload, stored: Stored, media_type: str) -> UploadRow:
+        """The version's row and the job's row in one transaction."""
+        source = upload.source or upload.filename
+        work = Work(
+            collection_id, source, media_type, stored.name, metadata=upload.metadata, acl=upload.acl, title=upload.title
+        )
+        if is_bulk(media_type):
+            async with self._db.write() as db:
+                return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
+        incoming = Incoming(
+            source=source,
+            sha256=stored.sha256,
+            bytes=stored.size,
+            media_type=media_type,
+            title=upload.title or PurePosixPath(upload.filename).stem,
+            file=stored.name,
+            metadata=upload.metadata,
+            acl=upload.acl,
+        )
+        async with self._db.write() as db:
+            [accepted] = await documents.accept(db, collection_id, [incoming])
+            if accepted.version is None:
+                return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
+            await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
+            job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
+        return UploadRow(accepted.document_id, upload.filename, job_id, "queued")
+
+    async def documents(
+        self, collection: str, *, status: str | None, limit: int, cursor: str | None
+    ) -> Page[DocumentRow]:
+        async with self._db.read() as db:
+            row = await collections.get(db, collection)
+            return await documents.page(db, row.id, status=status, limit=limit, cursor=cursor)
+
+    async def document(self, collection: str, document_id: str) -> DocumentRow:
+        async with self._db.read() as db:
+            row = await collections.get(db, collection)
+            found = await documents.get(db, row.id, document_id)
+        if found is None:
+            raise DocumentNotFound(document_id, collection)
+        return found
+
+    async def content(self, collection: str, document_id: str, version: int | None) -> str:
+        """Exactly the text that spans count in."""
+        found = await self.document(collection, document_id)
+        async with self._db.read() as db:
+            status = await documents.status_of(db, document_id, version or found.version)
+            text = await documents.text(db, document_id, version or found.version)
+        if text is None or status != "ready":
+            raise ContentGone(
+                f"version {version or found.version} of document {document_id!r} has no text: it is not ready yet, it "
+                "failed, or a newer one has replaced it"
+            )
+        return text
+
+    async def chunks(self, collection: str, document_id: str, *, limit: int, after: int) -> Page[IndexedChunk]:
+        await self.document(collection, document_id)
+        async with self._db.read() as db:
+            row = await collections.get(db, collection)
+            return await chunks.of_document(db, row.generation_id, document_id, limit=limit, after=after)
+
+    async def delete_document(self, collection: str, document_id: str) -> Receipt:
+        """Nothing of it is visible when this returns; the worker purges what is left."""
+        found = await self.document(collection, document_id)
+        async with self._db.write() as db:
+            await documents.delete_document(db, document_id)
+            await jobs.cancel_of_document(db, document_id)
+        return Receipt(document_id, found.chunks, found.chunks, found.bytes, purged=False)

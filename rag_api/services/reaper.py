@@ -1,0 +1,67 @@
+"""Removes what nobody may see any more from everywhere it was written to."""
+
+import asyncio
+from collections.abc import Iterable
+
+from rag_api.core.ports import LexicalIndex, VectorStore
+from rag_api.db import reaping
+from rag_api.db.database import Database
+from rag_api.errors import Unavailable
+from rag_api.services.library import Files
+from rag_api.telemetry import log
+
+PAUSE_S = 1.0
+VERSIONS_AT_ONCE = 50
+
+
+class Reaper:
+    def __init__(self, db: Database, files: Files, store: VectorStore, lexical: LexicalIndex) -> None:
+        self._db = db
+        self._files = files
+        self._store = store
+        self._lexical = lexical
+
+    async def run(self) -> None:
+        while True:
+            try:
+                busy = await self.reap_some()
+            except Unavailable as error:
+                log(__name__).warning("waiting", reason=str(error))
+                busy = False
+            if not busy:
+                await asyncio.sleep(PAUSE_S)
+
+    async def reap_some(self) -> bool:
+        """Removes a little; whether there may be more. What fails half way is found again."""
+        async with self._db.read() as db:
+            found = await reaping.remains(db, limit=VERSIONS_AT_ONCE)
+            deleted = await reaping.deleted_collections(db)
+        if found:
+            await self._remove(found)
+        for collection_id, generation_ids in deleted.items():
+            await self._remove_collection(collection_id, generation_ids)
+        return bool(found or deleted)
+
+    async def _remove(self, found: Iterable[reaping.Remains]) -> None:
+        gone = list(found)
+        by_generation: dict[str, list[str]] = {}
+        for item in gone:
+            for generation_id, ids in item.chunk_ids.items():
+                by_generation.setdefault(generation_id, []).extend(ids)
+        for generation_id, ids in by_generation.items():
+            await self._store.delete(generation_id, ids)
+            await self._lexical.delete(generation_id, ids)
+        async with self._db.write() as db:
+            await reaping.forget(db, gone)
+        for item in gone:
+            if item.file and item.status != "failed":  # a failed one can be tried again
+                await self._files.delete(item.file)
+
+    async def _remove_collection(self, collection_id: str, generation_ids: list[str]) -> None:
+        for generation_id in generation_ids:
+            await self._store.drop(generation_id)
+            await self._lexical.drop(generation_id)
+        async with self._db.write() as db:
+            left = await reaping.mark_documents(db, collection_id, limit=500)
+            if not left:
+                await reaping.forget_collection(db, collection_id)

@@ -1,0 +1,153 @@
+"""Answers in progress and lately finished: each is a run with an event log that any number of readers follow."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Literal
+
+from rag_api.core.events import Answer, Done, Event, Failed, Logged, fold, grounding
+from rag_api.errors import AnswerNotFound, Interrupted, RagError, TooBusy
+from rag_api.telemetry import ANSWERS, ANSWERS_OPEN, log, request_id
+
+StopReason = Literal["asked", "orphaned", "shutdown"]
+
+
+class Run:
+    """One answer. Its log only grows, and ends with exactly one Done or Failed."""
+
+    def __init__(self, answer_id: str) -> None:
+        self.answer_id = answer_id
+        self.log: list[Event] = []
+        self.readers = 0
+        self._grown = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopped: StopReason | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.log) and isinstance(self.log[-1], Done | Failed)
+
+    def answer(self) -> Answer:
+        return fold(self.log)
+
+    def append(self, event: Event) -> None:
+        self.log.append(event)
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    async def follow(self, after: int = 0) -> AsyncGenerator[list[Logged], None]:
+        """The events with a higher `seq`, as many at a time as there are, until the last one."""
+        self.readers += 1
+        try:
+            while True:
+                grown = self._grown
+                fresh = [Logged(after + i, event) for i, event in enumerate(self.log[after:], start=1)]
+                after += len(fresh)
+                if fresh:
+                    yield fresh
+                if after < len(self.log):
+                    continue
+                if self.is_over:
+                    return
+                await grown.wait()
+        finally:
+            self.readers -= 1
+
+    async def whole(self) -> Answer:
+        """The answer when it is over."""
+        async for _ in self.follow(len(self.log)):
+            pass
+        return self.answer()
+
+    def begin(self, work: Callable[["Run"], Awaitable[None]]) -> None:
+        self._task = asyncio.create_task(self._see_through(work))
+        self._task.add_done_callback(lambda _: None if self.is_over else self._say_farewell())  # cancelled unstarted
+
+    def stop(self, reason: StopReason) -> None:
+        if self._task and not self.is_over and self._stopped is None:
+            self._stopped = reason
+            self._task.cancel()
+
+    async def join(self) -> None:
+        if self._task:
+            await asyncio.wait([self._task])
+
+    async def _see_through(self, work: Callable[["Run"], Awaitable[None]]) -> None:
+        ANSWERS_OPEN.inc()
+        try:
+            await work(self)
+        except asyncio.CancelledError:
+            self._say_farewell()
+        except RagError as error:
+            self.append(Failed(error.code, str(error), request_id.get() or None))
+        except Exception:  # noqa: BLE001 - a stream ends once, and says how
+            log(__name__).exception("answer failed", answer_id=self.answer_id)
+            self.append(Failed("internal_error", "something went wrong inside; the log says what", request_id.get()))
+        finally:
+            ANSWERS_OPEN.dec()
+            last = self.log[-1] if self.log else None
+            ANSWERS.labels(last.outcome if isinstance(last, Done) else "failed").inc()
+
+    def _say_farewell(self) -> None:
+        if self._stopped in ("asked", "orphaned"):
+            answer = self.answer()
+            self.append(Done("cancelled", None, answer.text, None, {}, grounding(answer.citations)))
+        else:
+            self.append(
+                Failed(Interrupted().code, "the server was stopped while it answered; ask again", request_id.get())
+            )
+
+
+class Runs:
+    """`kept` finished runs can still be read; a run without a reader is stopped after `orphan_s`."""
+
+    def __init__(self, *, running: int, kept: int, orphan_s: float) -> None:
+        self._limit = running
+        self._kept = kept
+        self._orphan_s = orphan_s
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    def start(self, answer_id: str, work: Callable[[Run], Awaitable[None]], first: Event) -> Run:
+        """A run whose log has its first event. Raises TooBusy."""
+        if sum(not run.is_over for run in self._runs.values()) >= self._limit:
+            raise TooBusy(f"{self._limit} answers are being given already; try again in a moment")
+        run = self._runs[answer_id] = Run(answer_id)
+        run.append(first)
+        run.begin(work)
+        while len(self._runs) > self._kept + self._limit:
+            self._drop_oldest()
+        return run
+
+    def get(self, answer_id: str) -> Run:
+        if answer_id not in self._runs:
+            raise AnswerNotFound(answer_id)
+        return self._runs[answer_id]
+
+    async def stop(self, answer_id: str) -> Run:
+        """Ends a run; its upstream connection is closed when this returns. One that is over stays as it is."""
+        run = self.get(answer_id)
+        run.stop("asked")
+        await run.join()
+        return run
+
+    def left(self, run: Run) -> None:
+        """A reader has gone: leaving is not stopping, but nobody listens for ever."""
+        if run.readers or run.is_over:
+            return
+        asyncio.get_running_loop().call_later(self._orphan_s, self._stop_orphan, run)
+
+    async def close(self) -> None:
+        for run in self._runs.values():
+            run.stop("shutdown")
+        for run in self._runs.values():
+            await run.join()
+
+    def _stop_orphan(self, run: Run) -> None:
+        if not run.readers:
+            run.stop("orphaned")
+
+    def _drop_oldest(self) -> None:
+        for answer_id, run in self._runs.items():
+            if run.is_over:
+                del self._runs[answer_id]
+                return

@@ -1,0 +1,150 @@
+"""Every setting, from `RAG_…` environment variables and `.env`. Read by the mains and `wiring`, by nobody else."""
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag_api.errors import InvalidSettings
+
+PREFIX = "RAG_"
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+
+
+class EmbedderSettings(BaseModel):
+    model: str = Field(DEFAULT_MODEL, description="a sentence-transformers model by name or folder")
+    url: str = Field("", description="an OpenAI-compatible embeddings server to use instead of an own process")
+    api_key: SecretStr = Field(SecretStr(""), description="for that server")
+    number_format: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the processor has it")
+    threads: int = Field(0, ge=0, description="0: one for each core")
+    batch_tokens: int = Field(4096, ge=256, description="tokens that one forward pass takes, padding included")
+    queue_texts: int = Field(4096, ge=1, description="texts that may wait; beyond, a call is refused")
+
+
+class ChromaSettings(BaseModel):
+    url: str = Field("", description="a Chroma server to use instead of a supervised child")
+    api_key: SecretStr = Field(SecretStr(""), description="sent as a bearer token to that server")
+    ef_search: int = Field(200, ge=10, description="how widely the vector index is searched")
+    timeout_s: float = Field(30, gt=0)
+
+
+class ChunkSettings(BaseModel):
+    max_tokens: int = Field(0, ge=0, description="0: as much as the embedder reads")
+    overlap_tokens: int = Field(0, ge=0, description="of a chunk, repeated in the next")
+
+
+class IngestSettings(BaseModel):
+    parsers: int = Field(2, ge=1, description="child processes that parse")
+    jobs: int = Field(4, ge=1, description="jobs that a worker has in hand at once")
+    batch_chunks: int = Field(200, ge=1, description="chunks embedded and indexed together")
+    parse_s: float = Field(120, gt=0, description="seconds that parsing one document may take")
+    parse_memory_bytes: int = Field(2 * 1024**3, gt=0, description="address space of a parsing child")
+    text_chars: int = Field(50_000_000, gt=0, description="characters that one document's text may have")
+    attempts: int = Field(3, ge=1, description="tries before a job fails for good")
+    lease_s: float = Field(30, gt=1, description="seconds after which a silent worker's job is another's")
+
+
+class UploadSettings(BaseModel):
+    max_bytes: int = Field(1024**3, gt=0, description="bytes that one request may bring")
+
+
+class RetrievalSettings(BaseModel):
+    dense_weight: float = Field(0.5, ge=0, le=1, description="of the dense score in hybrid search; the rest is lexical")
+    candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
+    exact_below: int = Field(5_000, ge=0, description="chunks passing a filter up to which they are scored exactly")
+
+
+class LanguageModelSettings(BaseModel):
+    kind: Literal["auto", "extractive", "chat_completions"] = Field(
+        "auto", description="auto: chat_completions when base_url is given, else extractive"
+    )
+    base_url: str = Field("", description="of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1")
+    model: str = Field("", description="the name that this server knows the model by")
+    api_key: SecretStr = Field(SecretStr(""))
+    connect_s: float = Field(5, gt=0)
+    first_token_s: float = Field(30, gt=0)
+    between_tokens_s: float = Field(20, gt=0)
+    temperature: float | None = Field(None, ge=0, le=2, description="unset: the server's own")
+    max_tokens: int | None = Field(None, ge=1, description="unset: the server's own")
+
+
+class AnswerSettings(BaseModel):
+    passages: int = Field(5, ge=1, le=100, description="hits that go into a prompt unless top_k says otherwise")
+    budget_chars: int = Field(12_000, ge=500, description="characters of passages in a prompt")
+    min_similarity: float = Field(0.3, ge=0, le=1, description="best dense score below which extractive says no_answer")
+    sentences: int = Field(3, ge=1, le=20, description="sentences of an extractive answer at most")
+    orphan_s: float = Field(30, ge=0, description="seconds that an answer goes on without a reader")
+    cache: Literal["off"] = Field("off", description="answers are made anew each time")
+    kept: int = Field(1_000, ge=1, description="finished answers that can still be read")
+    running: int = Field(1_000, ge=1, description="answers in progress at once; beyond, 503")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    home: Path = Field(Path(".rag"), description="the folder that holds everything this service keeps")
+    host: str = Field("127.0.0.1", description="address to serve; another than loopback wants an admin key")
+    port: int = Field(8000, ge=0, le=65535)
+    admin_key: SecretStr = Field(SecretStr(""), description="when set, every request must carry it as bearer token")
+    database_url: str = Field("", description="SQLAlchemy URL of the catalogue; empty: SQLite in the home")
+    prompts_dir: Path | None = Field(None, description="folder of prompt templates; unset: those that come along")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = Field(True, description="false: readable lines for a terminal")
+    shutdown_s: float = Field(8, gt=0, description="seconds that open streams get to end")
+    embedder: EmbedderSettings = EmbedderSettings()  # type: ignore[call-arg]
+    chroma: ChromaSettings = ChromaSettings()  # type: ignore[call-arg]
+    chunks: ChunkSettings = ChunkSettings()  # type: ignore[call-arg]
+    ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
+    uploads: UploadSettings = UploadSettings()  # type: ignore[call-arg]
+    retrieval: RetrievalSettings = RetrievalSettings()  # type: ignore[call-arg]
+    llm: LanguageModelSettings = LanguageModelSettings()  # type: ignore[call-arg]
+    answers: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'catalogue.db'}"
+
+
+def setting_names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> list[str]:
+    """The environment variables, in the order of the fields."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += setting_names(kind, f"{prefix}{name.upper()}__")
+        else:
+            names.append(f"{prefix}{name.upper()}")
+    return names
+
+
+def load_settings() -> Settings:
+    """From the environment and `.env`. Raises InvalidSettings that names the variable and the nearest known one."""
+    _refuse_unknown(os.environ)
+    env_file = Path(".env")
+    if env_file.is_file():
+        lines = env_file.read_text("utf-8").splitlines()
+        _refuse_unknown(line.partition("=")[0].removeprefix("export ").strip() for line in lines if "=" in line)
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise InvalidSettings("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    known = setting_names()
+    for name in names:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)
+            raise InvalidSettings(f"there is no setting {name}; the nearest is {near[0]}. Correct or unset it")
+
+
+def _sentence(problem: object) -> str:
+    assert isinstance(problem, dict)
+    variable = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
+    return f"{variable}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

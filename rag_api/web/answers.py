@@ -1,0 +1,78 @@
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse, Response
+
+from rag_api.core.events import Answer
+from rag_api.core.filters import parse_filter
+from rag_api.core.ports import Sampling
+from rag_api.errors import InvalidRequest
+from rag_api.services.answerer import Ask
+from rag_api.web import sse
+from rag_api.web.deps import Wired
+from rag_api.web.errors import error_body, status_of_code
+from rag_api.web.schemas import AskIn, answer_out
+
+router = APIRouter(prefix="/answers", tags=["answers"])
+
+
+@router.post("", response_model=None)
+async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
+    """Server-sent events, or JSON when `stream` is false."""
+    run = await services.answerer.answer(
+        Ask(
+            question=body.question,
+            collection=body.collection,
+            top_k=body.top_k,
+            filter=parse_filter(body.filter),
+            instructions=body.instructions,
+            sampling=Sampling(body.temperature, body.max_tokens),
+        )
+    )
+    if body.stream:
+        return sse.follow(services.runs, run)
+    try:
+        return _whole(await run.whole())
+    finally:
+        services.runs.left(run)
+
+
+@router.get("/{answer_id}")
+async def get_answer(answer_id: str, services: Wired) -> dict[str, Any]:
+    """The answer so far (`outcome` is null while it runs), or whole."""
+    return answer_out(services.runs.get(answer_id).answer())
+
+
+@router.get("/{answer_id}/events")
+async def resume(
+    answer_id: str,
+    services: Wired,
+    after: Annotated[int, Query(ge=0)] = 0,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """The events after `Last-Event-ID` or `after`, then the live ones; 204 when there is nothing left to see."""
+    run = services.runs.get(answer_id)
+    seq = _seq(last_event_id) if last_event_id else after
+    if run.is_over and seq >= len(run.log):
+        return Response(status_code=204)
+    return sse.follow(services.runs, run, seq)
+
+
+@router.post("/{answer_id}/cancel")
+async def cancel(answer_id: str, services: Wired) -> dict[str, Any]:
+    """Stops now: the connection to the language model is closed when this returns."""
+    return answer_out((await services.runs.stop(answer_id)).answer())
+
+
+def _seq(last_event_id: str) -> int:
+    seq = last_event_id.rpartition(":")[2]
+    if not seq.isdigit():
+        raise InvalidRequest(f"Last-Event-ID {last_event_id!r} is not one that this stream gave")
+    return int(seq)
+
+
+def _whole(answer: Answer) -> Response | dict[str, Any]:
+    if not answer.error:
+        return answer_out(answer)
+    body = error_body(answer.error.code, answer.error.message) | {"answer": answer_out(answer)}
+    return JSONResponse(body, status_of_code(answer.error.code))

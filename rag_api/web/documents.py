@@ -1,0 +1,152 @@
+import io
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from rag_api.errors import ContentGone, InvalidRequest
+from rag_api.services.library import Upload
+from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
+from rag_api.web.schemas import ChunkOut, DocumentOut, PageOut, ReceiptOut, TextIn, UploadOut, UploadsOut
+
+router = APIRouter(prefix="/collections/{collection}/documents", tags=["documents"])
+
+_MULTIPART = {
+    "type": "object",
+    "required": ["files"],
+    "properties": {
+        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+        "source": {"type": "string", "description": "for one file: its source, instead of the file's name"},
+        "metadata": {"type": "string", "description": "a JSON object"},
+        "acl": {"type": "string", "description": "a JSON list of groups"},
+    },
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _MULTIPART},
+            "application/json": {"schema": TextIn.model_json_schema()},
+        },
+    }
+}
+
+
+@router.post("", status_code=202, openapi_extra=_BODY)
+async def add_documents(collection: CollectionName, request: Request, services: Wired) -> UploadsOut:
+    await services.library.collection(collection)  # a wrong name is told before gigabytes are read
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=10_000) as form:
+            rows = await services.library.add(collection, _uploads(form))
+    else:
+        rows = await services.library.add(collection, [_text_upload(await request.body())])
+    return UploadsOut(documents=[UploadOut.of(row) for row in rows])
+
+
+@router.get("")
+async def list_documents(
+    collection: CollectionName,
+    services: Wired,
+    status: Annotated[str | None, Query(pattern="^(queued|ready|failed)$")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageOut[DocumentOut]:
+    page = await services.library.documents(collection, status=status, limit=limit, cursor=cursor)
+    return PageOut(items=[DocumentOut.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{document_id}")
+async def get_document(collection: CollectionName, document_id: str, services: Wired) -> DocumentOut:
+    return DocumentOut.of(await services.library.document(collection, document_id))
+
+
+@router.get("/{document_id}/content", response_class=PlainTextResponse)
+async def get_content(
+    collection: CollectionName, document_id: str, services: Wired, version: Annotated[int | None, Query(ge=1)] = None
+) -> Response:
+    """Exactly the text that `start` and `end` count in."""
+    return PlainTextResponse(await services.library.content(collection, document_id, version))
+
+
+@router.get("/{document_id}/file", response_class=FileResponse)
+async def get_file(collection: CollectionName, document_id: str, services: Wired) -> Response:
+    """The bytes as they were uploaded."""
+    row = await services.library.document(collection, document_id)
+    if row.file is None:
+        raise ContentGone(f"document {document_id!r} came as a line of a bulk load; its text is at …/content")
+    name = PurePosixPath(row.source).name or "document"
+    return FileResponse(services.files.path(row.file), media_type="application/octet-stream", filename=name)
+
+
+@router.get("/{document_id}/chunks")
+async def list_chunks(
+    collection: CollectionName, document_id: str, services: Wired, limit: Limit = 100, cursor: Cursor = None
+) -> PageOut[ChunkOut]:
+    after = _index(cursor) if cursor else -1
+    page = await services.library.chunks(collection, document_id, limit=limit, after=after)
+    items = [ChunkOut.model_validate(chunk, from_attributes=True) for chunk in page.items]
+    return PageOut(items=items, next_cursor=page.next_cursor)
+
+
+@router.delete("/{document_id}")
+async def delete_document(collection: CollectionName, document_id: str, services: Wired) -> ReceiptOut:
+    receipt = await services.library.delete_document(collection, document_id)
+    return ReceiptOut.model_validate(receipt, from_attributes=True)
+
+
+def _uploads(form: FormData) -> list[Upload]:
+    files = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
+    if not files:
+        raise InvalidRequest("the form has no file: send one or more as `files`, such as curl -F files=@handbook.pdf")
+    source = _field(form, "source")
+    if source and len(files) > 1:
+        raise InvalidRequest("`source` names one document, but several files were sent; send them one at a time")
+    metadata = _json_field(form, "metadata", dict)
+    acl = _json_field(form, "acl", list)
+    return [
+        Upload(item.filename or "unnamed", item.file, source, metadata=metadata, acl=[str(group) for group in acl])
+        for item in files
+    ]
+
+
+def _field(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"`{name}` must be text, not a file")
+    return value
+
+
+def _json_field(form: FormData, name: str, kind: type[Any]) -> Any:
+    raw = _field(form, name)
+    try:
+        value = orjson.loads(raw) if raw else kind()
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"`{name}` is no JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"`{name}` must be a JSON {'object' if kind is dict else 'list'}")
+    return value
+
+
+def _text_upload(body: bytes) -> Upload:
+    try:
+        given = TextIn.model_validate_json(body)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "body"
+        raise InvalidRequest(
+            f"{where}: {problem['msg']}; send multipart/form-data with `files`, or JSON with `text`"
+        ) from error
+    name = given.source or given.title or "text"
+    return Upload(
+        f"{name}.txt", io.BytesIO(given.text.encode("utf-8", "replace")), name, given.title, given.metadata, given.acl
+    )
+
+
+def _index(cursor: str) -> int:
+    if not cursor.isdigit():
+        raise InvalidRequest(f"cursor {cursor!r} is not one that this list gave; leave it out to start over")
+    return int(cursor)

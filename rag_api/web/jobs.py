@@ -1,0 +1,51 @@
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from rag_api.services.jobs import FINAL_STATES, Jobs
+from rag_api.web.deps import Cursor, Limit, Wired
+from rag_api.web.schemas import JobOut, PageOut
+from rag_api.web.sse import event_stream
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+
+@router.get("")
+async def list_jobs(
+    services: Wired,
+    state: Annotated[str | None, Query(pattern="^(queued|running|done|failed|cancelled)$")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageOut[JobOut]:
+    page = await services.jobs.page(state=state, limit=limit, cursor=cursor)
+    return PageOut(items=[JobOut.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{job_id}")
+async def get_job(job_id: str, services: Wired) -> JobOut:
+    return JobOut.of(await services.jobs.get(job_id))
+
+
+@router.get("/{job_id}/events")
+async def watch_job(job_id: str, services: Wired) -> Response:
+    """`progress` events with the job, the last one being `done`, `failed` or `cancelled`."""
+    await services.jobs.get(job_id)
+    return event_stream(_events(services.jobs, job_id))
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(job_id: str, services: Wired) -> JobOut:
+    return JobOut.of(await services.jobs.cancel(job_id))
+
+
+@router.post("/{job_id}/retry")
+async def retry_job(job_id: str, services: Wired) -> JobOut:
+    return JobOut.of(await services.jobs.retry(job_id))
+
+
+async def _events(jobs: Jobs, job_id: str) -> AsyncGenerator[bytes, None]:
+    async for row in jobs.watch(job_id):
+        name = row.state if row.state in FINAL_STATES else "progress"
+        yield f"event: {name}\ndata: {JobOut.of(row).model_dump_json()}\n\n".encode()

@@ -1,0 +1,81 @@
+"""What every request passes: its id, the limit on its body, the count of it. Plain ASGI: streams must not be held."""
+
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag_api.errors import UploadTooLarge
+from rag_api.telemetry import REQUEST_S, REQUESTS, request_id
+from rag_api.web.errors import error_response, internal_error
+
+ID_CHARS = 128
+
+
+class RequestContext:
+    """Gives the request an id, echoes it, counts, and turns what nobody caught into the one JSON shape."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")[:ID_CHARS]
+        current = given if given.isprintable() and given else uuid.uuid4().hex
+        token = request_id.set(current)
+        began = time.perf_counter()
+        status = 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", current.encode("latin-1"))]
+                _count(scope, status, time.perf_counter() - began)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_counted)
+        except Exception:
+            response = internal_error()
+            if status:
+                raise
+            await response(scope, receive, send_counted)
+        finally:
+            request_id.reset(token)
+
+
+class LimitBody:
+    """413 as soon as a body says that it is, or turns out to be, over the limit."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            await error_response(UploadTooLarge(self._max_bytes))(scope, receive, send)
+            return
+        seen = 0
+
+        async def receive_counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_bytes:
+                raise UploadTooLarge(self._max_bytes)
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "none")
+    REQUESTS.labels(route, scope["method"], status).inc()
+    REQUEST_S.labels(route).observe(seconds)

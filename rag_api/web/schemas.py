@@ -1,0 +1,222 @@
+"""Bodies, in and out. Their names are the contract."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from rag_api.core.events import Answer, Citation
+from rag_api.core.hits import Hit, Passage
+from rag_api.db.rows import CollectionRow, DocumentRow, JobRow, error_of
+from rag_api.services.library import UploadRow
+
+T = TypeVar("T")
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
+Question = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+
+
+class In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageOut(BaseModel, Generic[T]):
+    items: list[T]
+    next_cursor: str | None
+
+
+class CollectionIn(In):
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] = Field(examples=["handbook"])
+    description: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class CollectionPatch(In):
+    description: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class CollectionOut(BaseModel):
+    name: str
+    description: str
+    metadata: Mapping[str, Any]
+    created_at: str
+
+    @classmethod
+    def of(cls, row: CollectionRow) -> "CollectionOut":
+        return cls(name=row.name, description=row.description, metadata=row.metadata, created_at=row.created_at)
+
+
+class ErrorOut(BaseModel):
+    code: str
+    message: str
+
+
+class TextIn(In):
+    """A document without a file."""
+
+    text: Annotated[str, StringConstraints(min_length=1)]
+    title: str = ""
+    source: str = ""
+    metadata: dict[str, Any] = {}
+    acl: list[str] = []
+
+
+class UploadOut(BaseModel):
+    document_id: str | None
+    filename: str
+    job_id: str | None
+    status: Literal["queued", "unchanged", "rejected"]
+    error: ErrorOut | None = None
+
+    @classmethod
+    def of(cls, row: UploadRow) -> "UploadOut":
+        return cls.model_validate(row, from_attributes=True)
+
+
+class UploadsOut(BaseModel):
+    documents: list[UploadOut]
+
+
+class DocumentOut(BaseModel):
+    document_id: str
+    source: str
+    title: str
+    media_type: str
+    version: int
+    status: str
+    chunks: int
+    bytes: int
+    pages: int | None
+    metadata: Mapping[str, Any]
+    acl: Sequence[str]
+    created_at: str
+    updated_at: str
+    error: ErrorOut | None
+
+    @classmethod
+    def of(cls, row: DocumentRow) -> "DocumentOut":
+        return cls.model_validate(row, from_attributes=True)
+
+
+class ChunkOut(BaseModel):
+    chunk_id: str
+    index: int
+    start: int
+    end: int
+    page: int | None
+    section: str
+    text: str
+
+
+class ReceiptOut(BaseModel):
+    document_id: str
+    chunks: int
+    vectors: int
+    bytes: int
+    purged: bool
+
+
+class JobOut(BaseModel):
+    job_id: str
+    document_id: str | None
+    source: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    stage: str
+    chunks_done: int
+    chunks_total: int
+    documents_done: int
+    documents_total: int
+    failures: Sequence[Mapping[str, Any]]
+    attempts: int
+    error: ErrorOut | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+    @classmethod
+    def of(cls, row: JobRow) -> "JobOut":
+        names = [name for name in cls.model_fields if name not in ("job_id", "error")]
+        error = error_of(row.error_code, row.error_message)
+        return cls.model_validate({name: getattr(row, name) for name in names} | {"job_id": row.id, "error": error})
+
+
+class SearchIn(In):
+    query: Question = Field(examples=["Who approves expenses?"])
+    top_k: int = Field(10, ge=1, le=100)
+    filter: dict[str, Any] | None = Field(None, examples=[{"year": {"$gte": 2024}}])
+    mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    dense_weight: float | None = Field(None, ge=0, le=1, description="of the dense score in hybrid mode")
+
+
+class AskIn(In):
+    question: Question = Field(examples=["Who has to approve an expense of more than £400?"])
+    collection: str = "default"
+    filter: dict[str, Any] | None = None
+    top_k: int | None = Field(None, ge=1, le=100)
+    stream: bool = True
+    instructions: str | None = Field(None, max_length=20_000, description="added to the system prompt")
+    temperature: float | None = Field(None, ge=0, le=2)
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+
+
+def hit_out(hit: Hit) -> dict[str, Any]:
+    chunk = hit.chunk
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "scores": {"dense": hit.scores.dense, "lexical": hit.scores.lexical, "fused": hit.scores.fused},
+        "chunk_id": chunk.chunk_id,
+        "document_id": chunk.document_id,
+        "version": chunk.version,
+        "title": chunk.title,
+        "source": chunk.source,
+        "page": chunk.page,
+        "section": chunk.section,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "metadata": chunk.metadata,
+        "also": [],
+    }
+
+
+def passage_out(passage: Passage) -> dict[str, Any]:
+    chunk = passage.chunk
+    return {
+        "n": passage.n,
+        "chunk_id": chunk.chunk_id,
+        "document_id": chunk.document_id,
+        "version": chunk.version,
+        "title": chunk.title,
+        "source": chunk.source,
+        "page": chunk.page,
+        "section": chunk.section,
+        "start": chunk.start,
+        "end": chunk.end,
+        "score": passage.score,
+        "text": chunk.text,
+    }
+
+
+def citation_out(citation: Citation) -> dict[str, Any]:
+    return {name: getattr(citation, name) for name in Citation.__dataclass_fields__ if name != "type"}
+
+
+def answer_out(answer: Answer) -> dict[str, Any]:
+    """The fold of the events, as JSON."""
+    error = answer.error
+    return {
+        "answer_id": answer.answer_id,
+        "conversation_id": answer.conversation_id,
+        "collection": answer.collection,
+        "model": answer.model,
+        "text": answer.text,
+        "outcome": answer.outcome,
+        "finish_reason": answer.finish_reason,
+        "citations": [citation_out(citation) for citation in answer.citations],
+        "passages": [passage_out(passage) for passage in answer.passages],
+        "usage": answer.usage,
+        "timings_ms": answer.timings_ms,
+        "grounding": answer.grounding,
+        "error": {"code": error.code, "message": error.message} if error else None,
+    }

@@ -1,0 +1,18 @@
+from typing import Any
+
+from fastapi import APIRouter
+
+from rag_api.core.filters import parse_filter
+from rag_api.services.retriever import Search
+from rag_api.web.deps import CollectionName, Wired
+from rag_api.web.schemas import SearchIn, hit_out
+
+router = APIRouter(prefix="/collections/{collection}/search", tags=["search"])
+
+
+@router.post("")
+async def search(collection: CollectionName, body: SearchIn, services: Wired) -> dict[str, Any]:
+    found = await services.retriever.search(
+        collection, Search(body.query, body.top_k, body.mode, parse_filter(body.filter), body.dense_weight)
+    )
+    return {"hits": [hit_out(hit) for hit in found.hits], "took_ms": found.took_ms, "degraded": found.degraded}

@@ -1,0 +1,171 @@
+"""The only file that chooses implementations. Settings stop here."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ingest.pipeline import Pipeline
+from ingest.sandbox import Limits, ParserPool
+from rag_api.backends.chat_completions import ChatCompletionsModel, Waits
+from rag_api.backends.chroma import ChromaStore
+from rag_api.backends.embeddings import EmbeddingsClient
+from rag_api.backends.extractive import ExtractiveModel
+from rag_api.backends.files import FileStore
+from rag_api.backends.http import open_client
+from rag_api.backends.lexical import TantivyIndex
+from rag_api.backends.process_table import ProcessTable
+from rag_api.core.ports import Embedder, LanguageModel, Sampling
+from rag_api.core.prompts import TEMPLATES, Prompts
+from rag_api.db.database import Database
+from rag_api.errors import InvalidSettings
+from rag_api.services.answerer import Answerer, AnswererOptions
+from rag_api.services.health import Health
+from rag_api.services.indexing import CatalogueSink, PatientEmbedder
+from rag_api.services.ingestion import Cutting, Ingestion
+from rag_api.services.ingestor import Ingestor, IngestorOptions
+from rag_api.services.jobs import Jobs
+from rag_api.services.library import Library
+from rag_api.services.reaper import Reaper
+from rag_api.services.retriever import Retriever, RetrieverOptions
+from rag_api.services.runs import Runs
+from rag_api.settings import Settings
+
+PATIENCE_S = 60.0
+EMBED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the web layer serves."""
+
+    library: Library
+    files: FileStore
+    jobs: Jobs
+    retriever: Retriever
+    answerer: Answerer
+    runs: Runs
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerServices:
+    ingestor: Ingestor
+    reaper: Reaper
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    db: Database
+    files: FileStore
+    embedder: EmbeddingsClient
+    vectors: ChromaStore
+    lexical: TantivyIndex
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(settings, stack)
+        library = Library(stores.db, stores.files)
+        await library.prepare()
+        retriever = Retriever(
+            stores.db,
+            stores.embedder,
+            stores.vectors,
+            stores.lexical,
+            options=RetrieverOptions(
+                settings.retrieval.dense_weight, settings.retrieval.candidates, settings.retrieval.exact_below
+            ),
+        )
+        answers = settings.answers
+        runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
+        stack.push_async_callback(runs.close)
+        answerer = Answerer(
+            library,
+            retriever,
+            await _open_language_model(settings, stores.embedder, stack),
+            load_prompts(settings),
+            runs=runs,
+            options=AnswererOptions(answers.passages, answers.budget_chars),
+        )
+        processes = ProcessTable(settings.home / "run" / "processes.json")
+        health = Health(stores.db, stores.embedder, stores.vectors, processes)
+        yield Services(library, stores.files, Jobs(stores.db), retriever, answerer, runs, health)
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(settings, stack)
+        options = settings.ingest
+        parsers = ParserPool(
+            Limits(memory_bytes=options.parse_memory_bytes, document_s=options.parse_s, text_chars=options.text_chars),
+            size=options.parsers,
+        )
+        stack.push_async_callback(parsers.close)
+        sink = CatalogueSink(stores.db, stores.vectors, stores.lexical, patience_s=PATIENCE_S)
+        embedder = PatientEmbedder(stores.embedder, patience_s=PATIENCE_S)
+        pipeline = await stack.enter_async_context(Pipeline(embedder, sink, options.batch_chunks))
+        cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)
+        ingestion = Ingestion(stores.db, stores.files, parsers, stores.embedder, pipeline=pipeline, cutting=cutting)
+        ingestor = Ingestor(stores.db, ingestion, IngestorOptions(options.jobs, options.attempts, options.lease_s))
+        yield WorkerServices(ingestor, Reaper(stores.db, stores.files, stores.vectors, stores.lexical))
+
+
+def load_prompts(settings: Settings) -> Prompts:
+    """From RAG_PROMPTS_DIR, else the folder beside the packages, else the copy that a wheel carries."""
+    package = Path(__file__).parent
+    folders = [settings.prompts_dir] if settings.prompts_dir else [package.parent / "prompts", package / "prompts"]
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    if folder is None:
+        raise InvalidSettings(f"there is no folder of prompt templates at {folders[0]}; correct RAG_PROMPTS_DIR")
+    return Prompts({name: (folder / name).read_text("utf-8") for name in TEMPLATES if (folder / name).is_file()})
+
+
+async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
+    db = Database(settings.database)
+    stack.push_async_callback(db.close)
+    lexical = TantivyIndex(settings.home / "lexical")
+    stack.push_async_callback(lexical.close)
+    chroma = open_client(
+        settings.chroma.url, timeout=settings.chroma.timeout_s, api_key=settings.chroma.api_key.get_secret_value()
+    )
+    await stack.enter_async_context(chroma)
+    return _Stores(
+        db,
+        FileStore(settings.home / "files"),
+        await _open_embedder(settings, stack),
+        ChromaStore(chroma, ef_search=settings.chroma.ef_search),
+        lexical,
+    )
+
+
+async def _open_embedder(settings: Settings, stack: AsyncExitStack) -> EmbeddingsClient:
+    """`unix:/path` is the embedder process on this machine, anything else an OpenAI-compatible base URL."""
+    url, socket = settings.embedder.url, None
+    if url.startswith("unix:"):
+        url, socket = "http://embedder/v1/", url.removeprefix("unix:")
+    client = open_client(url, timeout=EMBED_S, unix_socket=socket, api_key=settings.embedder.api_key.get_secret_value())
+    await stack.enter_async_context(client)
+    return EmbeddingsClient(client, model=settings.embedder.model, cache=settings.home / "cache")
+
+
+async def _open_language_model(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> LanguageModel:
+    llm = settings.llm
+    kind = ("chat_completions" if llm.base_url else "extractive") if llm.kind == "auto" else llm.kind
+    match kind:
+        case "extractive":
+            return ExtractiveModel(embedder, settings.answers.sentences, settings.answers.min_similarity)
+        case "chat_completions":
+            if not llm.base_url or not llm.model:
+                raise InvalidSettings("a language model needs both RAG_LLM__BASE_URL and RAG_LLM__MODEL")
+            timeout = httpx.Timeout(None, connect=llm.connect_s)
+            client = open_client(llm.base_url, timeout=timeout, api_key=llm.api_key.get_secret_value())
+            await stack.enter_async_context(client)
+            sampling = Sampling(llm.temperature, llm.max_tokens)
+            waits = Waits(llm.first_token_s, llm.between_tokens_s)
+            return ChatCompletionsModel(client, model=llm.model, sampling=sampling, waits=waits)
+    raise InvalidSettings(f"RAG_LLM__KIND={kind} is not known")
