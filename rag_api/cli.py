@@ -24,7 +24,9 @@ from rag_api.home import is_owned, serving
 from rag_api.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
+PIPE_WIDTH = 200
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
 READY_S = 180.0
 FILES_A_REQUEST = 20
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_api.backends.process_table import ProcessTable
+from rag_api.db.database import migrate
 from rag_api.errors import InvalidSettings, PortInUse
 from rag_api.home import announce, own_home
 from rag_api.settings import Settings
@@ -116,7 +117,10 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         children = plan(settings, listening, sockets, samples)
         table = ProcessTable(settings.home / "run" / "processes.json")
-        watches = [asyncio.create_task(_watch(child, children, table)) for child in children]
+        early, late = children[:-2], children[-2:]  # the API and the worker meet a catalogue that is up to date
+        watches = [asyncio.create_task(_watch(child, children, table)) for child in early]
+        await asyncio.to_thread(migrate, settings.database)
+        watches += [asyncio.create_task(_watch(child, children, table)) for child in late]
         url = f"http://{_shown(host)}:{listening.getsockname()[1]}"
         announce(settings.home, url)
         try:

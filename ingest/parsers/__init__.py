@@ -44,7 +44,7 @@ FORMATS = (
         "Word",
         "docx",
         ("application/vnd.openxmlformats-officedocument.wordprocessingml.document",),
-        (".docx", ".docm"),
+        (".docx",),
         magic=(ZIP, OLE),
     ),
     Format("HTML", "html", ("text/html", "application/xhtml+xml"), (".html", ".htm", ".xhtml")),

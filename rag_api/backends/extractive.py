@@ -17,6 +17,7 @@ from rag_api.core.prompts import Prompt
 
 MAX_CANDIDATES = 120
 MAX_SENTENCE_CHARS = 700
+PARAGRAPH = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class ExtractiveModel:
         )
         similarities = [float(value) for value in np.asarray(vectors) @ query]
         for i, item in enumerate(choose(prompt.question, candidates, similarities, count=self.sentences)):
-            yield Piece(f"{' ' if i else ''}{item.text} [{item.passage.n}]")
+            # a paragraph each: a quoted row or heading has no full stop to end it
+            yield Piece(f"{PARAGRAPH if i else ''}{item.text} [{item.passage.n}]")
         yield Piece(finish_reason="stop")
 
 

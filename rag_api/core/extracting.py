@@ -10,7 +10,8 @@ from rag_api.core.words import content_words, inverse_document_frequencies
 WORDS_WEIGHT = 0.3
 PASSAGE_WEIGHT = 0.5
 MARGIN = 0.35  # a further sentence may be this much worse than the best one
-SHORT_CHARS = 25
+EMPTY_WORDS_PENALTY = 0.3
+SHORT_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def choose(
         similarity
         + WORDS_WEIGHT * sum(weight for word, weight in wanted.items() if word in has) / total
         + PASSAGE_WEIGHT * (item.passage.similarity or 0.0)
-        - (0.2 if len(item.text) < SHORT_CHARS or item.text.endswith("?") else 0.0)  # headings and questions say little
+        - _penalty(item.text)
         for item, similarity, has in zip(candidates, similarities, words, strict=True)
     ]
     order = sorted(range(len(candidates)), key=lambda i: -scores[i])
@@ -48,3 +49,9 @@ def choose(
             break
         chosen.setdefault(candidates[i].text.casefold(), candidates[i])
     return list(chosen.values())
+
+
+def _penalty(text: str) -> float:
+    """Headings and questions come close to a question and answer nothing."""
+    is_heading = len(text) < SHORT_CHARS and text[-1] not in ".!…。！”\"')" and ":" not in text
+    return EMPTY_WORDS_PENALTY if is_heading or text.endswith("?") else 0.0

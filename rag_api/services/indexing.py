@@ -17,6 +17,7 @@ from rag_api.telemetry import log
 
 T = TypeVar("T")
 FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 1.0
 
 
 async def patiently(call: Callable[[], Awaitable[T]], *, patience_s: float) -> T:
@@ -29,9 +30,9 @@ async def patiently(call: Callable[[], Awaitable[T]], *, patience_s: float) -> T
         except Unavailable as error:
             if loop.time() + wait_s > deadline:
                 raise
-            log(__name__).warning("waiting", reason=str(error), wait_s=wait_s)
+            log(__name__).info("waiting", reason=str(error))
         await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, 5)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 class PatientEmbedder:
