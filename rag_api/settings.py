@@ -33,7 +33,7 @@ class ChromaSettings(BaseModel):
 
 
 class ChunkSettings(BaseModel):
-    max_tokens: int = Field(0, ge=0, description="0: as much as the embedder reads")
+    max_tokens: int = Field(160, ge=0, description="of a chunk, at most what the embedder reads; 0: as much as that")
     overlap_tokens: int = Field(0, ge=0, description="of a chunk, repeated in the next")
 
 
