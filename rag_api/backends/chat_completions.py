@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's chat completions, streaming."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from rag_api.errors import (
     LanguageModelTimeout,
     LanguageModelUnavailable,
 )
-from rag_api.eventstream import EventStreamDecoder
+from rag_api.eventstream import EventStreamDecoder, ServerSentEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,13 @@ class ChatCompletionsModel:
             read = await self._read(body, wait_s, said=said)
             if read is None:
                 break
-            merged, is_over = _merge(decoder.feed(read))
+            merged, is_over, failure = _merge(decoder.feed(read))
             finish_reason = merged.finish_reason or finish_reason
             if merged.text or merged.usage:
                 said, wait_s = True, self._waits.between_tokens_s
                 yield Piece(merged.text, usage=merged.usage)
+            if failure:
+                raise failure
             if is_over:
                 yield Piece(finish_reason=finish_reason or "stop")
                 return
@@ -130,19 +132,24 @@ class ChatCompletionsModel:
         raise LanguageModelBroken(f"{where}; ask again")
 
 
-def _merge(events: Any) -> tuple[Piece, bool]:
+def _merge(events: Iterable[ServerSentEvent]) -> tuple[Piece, bool, LanguageModelError | None]:
+    """One piece of what arrived together; whether that was all; what failed after it."""
     texts: list[str] = []
-    finish_reason, usage, is_over = None, None, False
+    finish_reason, usage, is_over, failure = None, None, False, None
     for event in events:
         if event.data == "[DONE]":
             is_over = True
             break
-        chunk = _chunk(event.data)
+        try:
+            chunk = _chunk(event.data)
+        except LanguageModelError as error:
+            failure = error
+            break
         for choice in chunk.get("choices") or []:
             texts.append((choice.get("delta") or {}).get("content") or "")
             finish_reason = choice.get("finish_reason") or finish_reason
         usage = _usage(chunk.get("usage")) or usage
-    return Piece("".join(texts), finish_reason, usage), is_over
+    return Piece("".join(texts), finish_reason, usage), is_over, failure
 
 
 def _chunk(data: str) -> dict[str, Any]:

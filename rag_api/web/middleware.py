@@ -10,6 +10,7 @@ from rag_api.telemetry import REQUEST_S, REQUESTS, request_id
 from rag_api.web.errors import error_response, internal_error
 
 ID_CHARS = 128
+API = "/api/v1"
 
 
 class RequestContext:
@@ -76,6 +77,8 @@ class LimitBody:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", "none")
+    template: str = getattr(scope.get("route"), "path", "none")
+    is_prefixed = scope["path"].startswith(API) and not template.startswith(API)
+    route = API + template if is_prefixed and template != "none" else template
     REQUESTS.labels(route, scope["method"], status).inc()
     REQUEST_S.labels(route).observe(seconds)

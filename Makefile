@@ -1,0 +1,68 @@
+# make serve   installs what is missing, ingests data/samples on the first start, serves http://127.0.0.1:8000
+# make test    installs what is missing, runs the whole test suite
+# make check   format, lint, types, layers, tests
+# make bench   the measurements of bench/
+#
+# PYTHON        the interpreter that makes .venv (3.11 to 3.14)
+# HOST, PORT    where to serve
+# TORCH_INDEX   the URL of PyTorch's index of CPU wheels: without it and without a wheel in wheels/, Linux gets the
+#               GPU build, which works as well and is 3 GB larger
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := serve
+.PHONY: serve test check format lint types layers bench lock clean
+
+serve: $(VENV)/.runtime
+	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: format lint types layers test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.runtime
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/lock.py
+
+clean:
+	rm -rf $(VENV) .rag
+
+$(VENV)/.torch: Makefile
+	@echo "== making $(VENV) and installing $(TORCH): once, some minutes"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q $(if $(wildcard wheels),--find-links wheels) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.torch requirements.lock pyproject.toml
+	@echo "== installing the pinned dependencies"
+	@$(PIP) install -q --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install -q --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "== installing what the tests and checks want"
+	@$(PIP) install -q --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@

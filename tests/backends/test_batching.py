@@ -1,0 +1,252 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.ports import Vectors
+from rag_api.backends.batching import CHARS_PER_TOKEN, Batcher
+from rag_api.errors import TooBusy
+
+WAIT_S = 10.0
+
+
+class Encoder:
+    """A text's vector is its length and its first character. `hold` stops passes until `release`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.threads: set[str] = set()
+        self.short_by = 0
+        self._go = threading.Event()
+        self._go.set()
+        self.begun = threading.Event()
+
+    def hold(self) -> None:
+        self.begun.clear()
+        self._go.clear()
+
+    def release(self) -> None:
+        self._go.set()
+
+    def __call__(self, texts: list[str]) -> Vectors:
+        self.batches.append(texts)
+        self.threads.add(threading.current_thread().name)
+        self.begun.set()
+        assert self._go.wait(WAIT_S)
+        if any("bad" in text for text in texts):
+            raise RuntimeError("the model broke")
+        rows = [vector_of(text) for text in texts]
+        return np.stack(rows[: len(rows) - self.short_by])
+
+
+def vector_of(text: str) -> Vectors:
+    return np.array([len(text), ord(text[0]) if text else 0], dtype=np.float32)
+
+
+@asynccontextmanager
+async def batching(
+    encoder: Encoder, *, batch_tokens: int = 1_000, max_tokens: int = 100, queue_texts: int = 100
+) -> AsyncIterator[Batcher]:
+    try:
+        async with asyncio.timeout(WAIT_S), Batcher(encoder, batch_tokens, max_tokens, queue_texts) as batcher:
+            yield batcher
+    finally:
+        encoder.release()
+
+
+async def under_way(encoder: Encoder, batcher: Batcher, text: str = "first") -> "asyncio.Task[Vectors]":
+    """A pass that has begun and is held, so that what follows gathers in the queues."""
+    encoder.hold()
+    task = asyncio.create_task(batcher.embed([text], is_query=False))
+    assert await asyncio.to_thread(encoder.begun.wait, WAIT_S)
+    return task
+
+
+def ask(batcher: Batcher, *texts: str, is_query: bool = False) -> "asyncio.Task[Vectors]":
+    return asyncio.create_task(batcher.embed(texts, is_query=is_query))
+
+
+async def gathered() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    calls=st.lists(st.lists(st.text(max_size=60), min_size=1, max_size=8), min_size=1, max_size=6),
+    batch_tokens=st.integers(1, 60),
+)
+async def test_every_call_gets_its_vectors_in_the_order_of_its_texts(
+    calls: list[list[str]], batch_tokens: int
+) -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=batch_tokens, max_tokens=12) as batcher:
+        found = await asyncio.gather(
+            *(batcher.embed(texts, is_query=bool(i % 2)) for i, texts in enumerate(calls))
+        )
+    for texts, vectors in zip(calls, found, strict=True):
+        assert vectors.tolist() == [vector_of(text).tolist() for text in texts]
+    assert sorted(text for batch in encoder.batches for text in batch) == sorted(sum(calls, []))
+    for batch in encoder.batches:
+        assert len(batch) == 1 or cost(batch, 12) <= batch_tokens
+
+
+def cost(batch: Sequence[str], max_tokens: int) -> int:
+    return len(batch) * max(min(len(text) // CHARS_PER_TOKEN + 2, max_tokens) for text in batch)
+
+
+async def test_concurrent_calls_share_a_pass() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        first = await under_way(encoder, batcher)
+        calls = [ask(batcher, f"text {i}") for i in range(10)]
+        await gathered()
+        encoder.release()
+        await asyncio.gather(first, *calls)
+    assert [len(batch) for batch in encoder.batches] == [1, 10]
+
+
+async def test_queries_overtake_documents() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=20) as batcher:
+        first = await under_way(encoder, batcher)
+        documents = ask(batcher, *(f"document {i}" for i in range(20)))
+        await gathered()
+        query = ask(batcher, "a query", is_query=True)
+        await gathered()
+        encoder.release()
+        await asyncio.gather(first, documents, query)
+    assert encoder.batches[1] == ["a query"]
+
+
+async def test_a_batch_grows_to_its_budget_and_no_further() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=12) as batcher:
+        first = await under_way(encoder, batcher)
+        rest = ask(batcher, *("four" for _ in range(10)))  # 3 tokens each
+        await gathered()
+        encoder.release()
+        await asyncio.gather(first, rest)
+    assert [len(batch) for batch in encoder.batches] == [1, 4, 4, 2]
+
+
+async def test_a_text_longer_than_the_budget_goes_alone() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=10) as batcher:
+        await batcher.embed(["x" * 1_000, "short", "y" * 1_000], is_query=False)
+    assert sorted(map(len, encoder.batches)) == [1, 1, 1]
+
+
+async def test_a_text_counts_for_no_more_than_the_model_reads() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=40, max_tokens=10) as batcher:
+        await batcher.embed(["x" * 1_000] * 4, is_query=False)
+    assert [len(batch) for batch in encoder.batches] == [4]
+
+
+async def test_cancelled_callers_are_skipped() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        first = await under_way(encoder, batcher)
+        unwanted, wanted = ask(batcher, "unwanted", "unwanted too"), ask(batcher, "wanted")
+        await gathered()
+        unwanted.cancel()
+        await asyncio.wait([unwanted], timeout=WAIT_S)
+        encoder.release()
+        await asyncio.gather(first, wanted)
+    assert encoder.batches == [["first"], ["wanted"]]
+
+
+async def test_a_caller_cancelled_during_its_pass_disturbs_nobody() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        first = await under_way(encoder, batcher)
+        first.cancel()
+        await asyncio.wait([first], timeout=WAIT_S)
+        encoder.release()
+        assert (await batcher.embed(["next"], is_query=True)).tolist() == [vector_of("next").tolist()]
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    encoder = Encoder()
+    async with batching(encoder, queue_texts=4) as batcher:
+        first = await under_way(encoder, batcher)
+        waiting = ask(batcher, "one", "two", "three")
+        await gathered()
+        with pytest.raises(TooBusy, match="3 texts wait"):
+            await batcher.embed(["four", "five"], is_query=False)
+        fits, query = ask(batcher, "four"), ask(batcher, "a", "b", is_query=True)
+        await gathered()
+        encoder.release()
+        assert [len(vectors) for vectors in await asyncio.gather(first, waiting, fits, query)] == [1, 3, 1, 2]
+
+
+async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
+    async with batching(Encoder(), queue_texts=4) as batcher:
+        assert (await batcher.embed(["x"] * 9, is_query=False)).shape == (9, 2)
+
+
+async def test_an_error_reaches_the_callers_of_its_pass_only() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=6) as batcher:
+        first = await under_way(encoder, batcher)
+        calls = [ask(batcher, "bad"), ask(batcher, "near"), ask(batcher, "far1"), ask(batcher, "far2")]
+        await gathered()
+        encoder.release()
+        bad, near, *far = await asyncio.gather(*calls, return_exceptions=True)
+        await first
+    assert encoder.batches[1:] == [["bad", "near"], ["far1", "far2"]]
+    assert str(bad) == str(near) == "the model broke"
+    assert [vectors.tolist() for vectors in far] == [[vector_of("far1").tolist()], [vector_of("far2").tolist()]]  # type: ignore[union-attr]
+
+
+async def test_an_encoder_that_makes_too_few_vectors_fails_its_callers_and_the_next_call_works() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        encoder.short_by = 1
+        call = ask(batcher, "one", "two")
+        _, pending = await asyncio.wait([call], timeout=1)
+        call.cancel()
+        assert not pending, "the caller waits for ever"
+        encoder.short_by = 0
+        assert (await batcher.embed(["next"], is_query=False)).shape == (1, 2)
+
+
+async def test_encoding_stays_on_one_thread_that_is_not_the_loops() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=1) as batcher:
+        await asyncio.gather(*(batcher.embed([str(i)], is_query=bool(i % 2)) for i in range(10)))
+    assert len(encoder.threads) == 1
+    assert threading.current_thread().name not in encoder.threads
+
+
+async def test_no_texts_are_refused() -> None:
+    async with batching(Encoder()) as batcher:
+        with pytest.raises(ValueError, match="no texts"):
+            await batcher.embed([], is_query=True)
+
+
+async def test_closing_ends_the_calls_that_wait() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        await under_way(encoder, batcher)
+        waiting = ask(batcher, "waiting")
+        await gathered()
+        encoder.release()
+    _, pending = await asyncio.wait([waiting], timeout=1)
+    assert not pending
+
+
+async def test_closing_ends_the_calls_of_the_pass_under_way() -> None:
+    encoder = Encoder()
+    async with batching(encoder) as batcher:
+        first = await under_way(encoder, batcher)
+        encoder.release()
+    _, pending = await asyncio.wait([first], timeout=1)
+    first.cancel()
+    assert not pending

@@ -1,0 +1,34 @@
+"""What all tests share. In CI a skipped test fails the run, as CI has everything that tests want."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Backends, Service, start_backends
+
+EVAL = Path(__file__).parent.parent.parent / "shared" / "eval"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("CI") and skipped and exitstatus == 0:
+        sys.stderr.write(f"\n{len(skipped)} tests were skipped, and CI skips none\n")
+        session.exitstatus = 1
+
+
+@pytest.fixture(scope="session")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """One Chroma and one embedder for all tests; each test has a catalogue of its own."""
+    with start_backends(tmp_path_factory.mktemp("backends")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def service(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`rag serve` with no language model, on a home that this module's tests share."""
+    with Service.start(tmp_path_factory.mktemp("home"), backends.env) as started:
+        yield started
