@@ -33,6 +33,6 @@ class ChunkSink(Protocol):
         """Writes chunks, their vectors and words; the same chunk again replaces itself. Nothing is visible yet."""
         ...
 
-    async def publish(self, versions: Sequence[VersionKey]) -> None:
+    async def publish(self, keys: Sequence[VersionKey]) -> None:
         """Makes whole versions visible, each in place of the one before it, in one step."""
         ...

@@ -13,7 +13,7 @@ import contextlib
 import os
 import struct
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,10 +38,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SplitDocument:
-    """A parsed document and its chunks, or the reason why this one of several could not be had."""
+    """A parsed document and its chunks, or the reason why this one of several could not be had.
+
+    `embedded_title`: as much of the title as goes before each chunk when it is embedded.
+    """
 
     document: Document
     chunks: tuple[Chunk, ...] = ()
+    embedded_title: str = ""
     error: IngestError | None = None
 
 
@@ -58,7 +62,6 @@ class ParserPool:
 
     limits: Limits = field(default_factory=Limits)
     size: int = 2
-    child_preexec: Callable[[], None] | None = None
     _idle: list[_Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -108,8 +111,8 @@ class ParserPool:
             str(self.limits.memory_bytes),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            preexec_fn=self.child_preexec,
+            env=_without_secrets()
+            | {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         return _Child(process)
 
@@ -138,7 +141,7 @@ class ParserPool:
             Chunk(index, document.text[start:end], Span(start, end), section, page, tokens)
             for index, (start, end, section, page, tokens) in enumerate(spans)
         )
-        return SplitDocument(document, chunks)
+        return SplitDocument(document, chunks, frame["embedded_title"])
 
     async def _frame(self, process: asyncio.subprocess.Process, source: Source) -> dict[str, Any]:
         assert process.stdout
@@ -158,6 +161,10 @@ class ParserPool:
             raise ParserCrashed(
                 f"{source.uri}: the parser's process ended with status {status} on this file; save it in another format"
             ) from error
+
+
+def _without_secrets() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
 
 
 async def _send(process: asyncio.subprocess.Process, request: dict[str, Any]) -> None:

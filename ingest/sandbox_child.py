@@ -1,7 +1,9 @@
 """The child's side of `ingest.sandbox`: one file at a time, from a line of JSON to frames of JSON."""
 
+import ctypes
 import os
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +22,7 @@ from ingest.tokens import Tokenizer, load_tokenizer
 
 FRAME_CHUNKS = 2_000
 MAX_TITLE_TOKENS = 40
+PR_SET_PDEATHSIG = 1
 
 
 def _frames(request: dict[str, Any], tokenizers: dict[str | None, Tokenizer]) -> Iterator[dict[str, Any]]:
@@ -49,8 +52,8 @@ def _document_frames(
 ) -> Iterator[dict[str, Any]]:
     if len(document.text) > text_chars:
         raise DocumentTooLarge(f"{document.title}: its text is over {text_chars:,} characters; split the file")
-    # the title is embedded before each chunk and counts
-    room = max(8, splitting.max_tokens - min(len(tokenizer(document.title)), MAX_TITLE_TOKENS))
+    title = tokenizer(document.title)[:MAX_TITLE_TOKENS]  # it is embedded before each chunk and counts
+    room = max(8, splitting.max_tokens - len(title))
     fitted = Splitting(room, min(splitting.overlap_tokens, room // 2))
     spans = [
         [chunk.span.start, chunk.span.end, chunk.section, chunk.page, chunk.tokens]
@@ -59,6 +62,7 @@ def _document_frames(
     yield {
         "kind": "document",
         "title": document.title,
+        "embedded_title": document.title[: title[-1][1]] if title else "",
         "text": document.text,
         "sections": [[section.start, section.path] for section in document.sections],
         "pages": [[page.start, page.number] for page in document.pages],
@@ -95,7 +99,14 @@ def _write(answers: BinaryIO, frame: dict[str, Any]) -> None:
     answers.flush()
 
 
+def _die_with_parent() -> None:
+    """Also in the middle of a file that never ends; elsewhere than on Linux, the end of standard input does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
+    _die_with_parent()
     memory_bytes = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,6 +1,7 @@
 """The API process."""
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -13,12 +14,15 @@ from fastapi import Depends, FastAPI
 
 from rag_api import __version__, telemetry
 from rag_api.db.database import migrate
+from rag_api.errors import NothingAccepted
 from rag_api.services.library import DEFAULT_COLLECTION, Library, Upload
 from rag_api.settings import Settings, load_settings
 from rag_api.web import answers, collections, documents, errors, jobs, search, system
 from rag_api.web.deps import authenticate
-from rag_api.web.middleware import LimitBody, RequestContext
+from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
 from rag_api.wiring import Services, open_services
+
+SAMPLES_FACT = "samples queued"
 
 
 def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
@@ -47,16 +51,23 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         app.include_router(resource.router, prefix="/api/v1", dependencies=[Depends(authenticate)])
     app.include_router(system.router)
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
+    if not app.state.admin_key:
+        app.add_middleware(LocalOnly)
     app.add_middleware(RequestContext)
     return app
 
 
 async def queue_samples(library: Library, folder: Path) -> None:
-    if not await library.first_time("samples queued"):
+    """Once in a home's life; what can't be taken is logged and the others go on."""
+    if await library.knows(SAMPLES_FACT):
         return
     for path in await asyncio.to_thread(lambda: sorted(file for file in folder.rglob("*") if file.is_file())):
-        with path.open("rb") as file:
-            await library.add(DEFAULT_COLLECTION, [Upload(path.name, file)])
+        source = str(path.relative_to(folder))
+        if source.startswith("."):
+            continue
+        with path.open("rb") as file, contextlib.suppress(NothingAccepted):
+            await library.add(DEFAULT_COLLECTION, [Upload(source, file)])
+    await library.note(SAMPLES_FACT)
 
 
 class _Server(uvicorn.Server):

@@ -2,32 +2,26 @@
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rag_api import telemetry
+from rag_api.attach import server
 from rag_api.client import Client, ServerError
+from rag_api.doctor import examine
 from rag_api.errors import RagError
-from rag_api.home import is_owned, serving
 from rag_api.settings import Settings, load_settings
+from rag_api.supervise import running
+from rag_api.terminal import err, out, place, print_json, print_sources, progress_bars, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-PIPE_WIDTH = 200
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
-READY_S = 180.0
 FILES_A_REQUEST = 20
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.")]
@@ -39,7 +33,8 @@ def main() -> None:
     try:
         app()
     except (RagError, ServerError) as error:
-        err.print(f"[red]error:[/red] {error}", markup=True)
+        err.print("[red]error:[/red] ", end="")
+        err.print(str(error), markup=False)
         sys.exit(1)
 
 
@@ -63,7 +58,7 @@ def ingest(
 ) -> None:
     """Put documents into a collection, and wait until they can be found."""
     files = list(_files(paths))
-    with _server(load_settings()) as client:
+    with server(load_settings()) as client:
         rows = _upload(client, collection, files)
         failed = _follow(client, rows, as_json=as_json)
     if failed:
@@ -78,13 +73,13 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question; the answer streams, its sources follow."""
-    with _server(load_settings()) as client:
+    with server(load_settings()) as client:
         options = {} if top_k is None else {"top_k": top_k}
         passages: dict[int, dict[str, Any]] = {}
         cited: dict[int, dict[str, Any]] = {}
         for event in client.ask(question, collection=collection, **options):
             if as_json:
-                out.print(json.dumps({"event": event.name, "data": event.data}, ensure_ascii=False), markup=False)
+                print_json({"event": event.name, "data": event.data})
                 continue
             match event.name:
                 case "retrieved":
@@ -99,7 +94,7 @@ def ask(
                     raise ServerError(event.data["error"]["message"], code=event.data["error"]["code"], status=0)
         if not as_json:
             out.print()
-            _print_sources(cited, passages)
+            print_sources(cited, passages)
 
 
 @app.command()
@@ -111,15 +106,15 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is found for a query."""
-    with _server(load_settings()) as client:
+    with server(load_settings()) as client:
         found = client.search(collection, query, top_k=top_k, mode=mode)
     if as_json:
-        out.print(json.dumps(found, ensure_ascii=False), markup=False)
+        print_json(found)
         return
     table = Table("#", "score", "source", "where", "text", box=None)
     for hit in found["hits"]:
         text = " ".join(hit["text"].split())
-        table.add_row(str(hit["rank"]), f"{hit['score']:.3f}", hit["source"], _place(hit), text[:160])
+        table.add_row(str(hit["rank"]), f"{hit['score']:.3f}", hit["source"], place(hit), text[:160])
     out.print(table)
     if found["degraded"]:
         err.print(f"degraded: {', '.join(found['degraded'])} could not be asked")
@@ -132,11 +127,11 @@ def documents(
     as_json: JsonOption = False,
 ) -> None:
     """List a collection's documents."""
-    with _server(load_settings()) as client:
+    with server(load_settings()) as client:
         rows = client.documents(collection, status=status)
         if as_json:
             for row in rows:
-                out.print(json.dumps(row, ensure_ascii=False), markup=False)
+                print_json(row)
             return
         table = Table("document", "source", "status", "version", "chunks", "bytes", "why", box=None)
         for row in rows:
@@ -149,13 +144,11 @@ def documents(
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Check this installation, the home and the server, and say what to do."""
-    from rag_api.doctor import examine
-
     findings = examine(load_settings())
     for finding in findings:
         if as_json:
             line = {"check": finding.check, "ok": finding.is_ok, "said": finding.said}
-            out.print(json.dumps(line, ensure_ascii=False), markup=False)
+            print_json(line)
         else:
             mark = "[green]ok  [/green]" if finding.is_ok else "[red]FAIL[/red]"
             out.print(f"{mark} {finding.check}: ", end="")
@@ -165,8 +158,6 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 async def _serve(settings: Settings, samples: Path | None) -> None:
-    from rag_api.supervise import running
-
     telemetry.configure_logging(process="supervisor", level=settings.log_level, as_json=settings.log_json)
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -188,69 +179,6 @@ async def _tell_when_ready(url: str, began: float) -> None:
                     break
             await asyncio.sleep(0.1)
     err.print(f"ready after {time.monotonic() - began:.1f} s: {url} (interactive docs at {url}/docs)")
-
-
-@contextmanager
-def _server(settings: Settings) -> Iterator[Client]:
-    """A client of the server that owns the home, else of one that lives as long as the block."""
-    key = settings.admin_key.get_secret_value()
-    if is_owned(settings.home):
-        owner = serving(settings.home)
-        if owner and owner.url:
-            with Client(owner.url, key=key) as client:
-                yield client
-            return
-    telemetry.configure_logging(process="command", level="warning", as_json=False)
-    quiet = settings.model_copy(update={"log_level": "warning"})
-    with _own_server(quiet) as url, Client(url, key=key, timeout_s=120) as client:
-        _await_ready(client)
-        yield client
-
-
-@contextmanager
-def _own_server(settings: Settings) -> Iterator[str]:
-    """The service in a thread's event loop; the command itself is plain blocking code."""
-    from rag_api.supervise import running
-
-    started, finished = threading.Event(), threading.Event()
-    state: dict[str, Any] = {}
-
-    async def live() -> None:
-        async with running(settings, serves=False) as service:
-            state["url"] = service.url
-            started.set()
-            await asyncio.to_thread(finished.wait)
-
-    def run() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:  # noqa: BLE001 - raised again where the command waits
-            state["error"] = error
-        started.set()
-
-    thread = threading.Thread(target=run, name="service")
-    thread.start()
-    try:
-        started.wait()
-        if "error" in state:
-            raise state["error"]
-        yield state["url"]
-    finally:
-        finished.set()
-        thread.join()
-
-
-def _await_ready(client: Client) -> None:
-    deadline = time.monotonic() + READY_S
-    said = "nothing yet"
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ServerError):
-            found = client.readiness()
-            if found["status"] == "ready":
-                return
-            said = "; ".join(f"{name}: {state}" for name, state in found["checks"].items() if state != "ok")
-        time.sleep(0.1)
-    raise ServerError(f"the service did not get ready within {READY_S:.0f} s: {said}", code="not_ready", status=0)
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -283,8 +211,8 @@ def _follow(client: Client, rows: list[dict[str, Any]], *, as_json: bool) -> int
     for row in rows:
         if not row["job_id"]:
             failed += row["status"] == "rejected"
-            _say(row["filename"], row["status"], row.get("error"), as_json=as_json)
-    with _progress(enabled=not as_json and err.is_terminal) as progress:
+            say(row["filename"], row["status"], row.get("error"), as_json=as_json)
+    with progress_bars(enabled=not as_json and err.is_terminal) as progress:
         files_bar = progress.add_task("files", total=len(waiting))
         chunks_bar = progress.add_task("chunks", total=None)
         counts: dict[str, tuple[int, int]] = {}
@@ -296,38 +224,8 @@ def _follow(client: Client, rows: list[dict[str, Any]], *, as_json: bool) -> int
                     del waiting[job_id]
                     progress.advance(files_bar)
                     failed += job["state"] != "done"
-                    _say(name, job["state"], job["error"], as_json=as_json, job=job)
+                    say(name, job["state"], job["error"], as_json=as_json, job=job)
             done, total = (sum(column) for column in zip(*counts.values(), strict=True))
             progress.update(chunks_bar, completed=done, total=total or None)
             time.sleep(0.2 if waiting else 0)
     return failed
-
-
-def _progress(*, enabled: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, disable=not enabled)
-
-
-def _say(
-    name: str, state: str, error: dict[str, Any] | None, *, as_json: bool, job: dict[str, Any] | None = None
-) -> None:
-    if as_json:
-        line = {"file": name, "state": state, "error": error, "job": job}
-        out.print(json.dumps(line, ensure_ascii=False), markup=False)
-        return
-    detail = f": {error['message']}" if error else f", {job['chunks_done']} chunks" if job else ""
-    out.print(f"{name} {state}{detail}", markup=False)
-    for failure in (job or {}).get("failures", ())[:20]:
-        out.print(f"  {failure['source']}: {failure['error']['message']}", markup=False)
-
-
-def _print_sources(cited: dict[int, dict[str, Any]], passages: dict[int, dict[str, Any]]) -> None:
-    for n, citation in sorted(cited.items()):
-        passage = passages[n]
-        out.print(f"\n\\[{n}] [bold]{passage['source']}[/bold] {_place(passage)}  ({citation['verdict']})")
-        out.print(f"    “{' '.join(citation['quote'].split())}”", markup=False)
-
-
-def _place(found: dict[str, Any]) -> str:
-    page = f"p. {found['page']}" if found["page"] else ""
-    return ", ".join(part for part in (page, found["section"]) if part)

@@ -10,9 +10,10 @@ from importlib.util import find_spec
 import httpx
 
 from rag_api.client import Client, ServerError
+from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import RagError
 from rag_api.home import is_owned, make_home, serving
-from rag_api.settings import DEFAULT_MODEL, Settings
+from rag_api.settings import Settings
 from rag_api.wiring import load_prompts
 
 LOW_DISK_BYTES = 1024**3
@@ -89,7 +90,7 @@ def _language_model(settings: Settings) -> str:
     url = f"{llm.base_url.rstrip('/')}/models"
     try:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.get(url, headers=headers, timeout=llm.connect_s)
+        response = httpx.get(url, headers=headers, timeout=llm.connect_s, trust_env=False)
     except httpx.HTTPError as error:
         raise _Wrong(f"{url} can't be reached ({type(error).__name__}); check RAG_LLM__BASE_URL") from error
     if response.status_code in (401, 403):

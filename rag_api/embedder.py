@@ -20,59 +20,63 @@ from rag_api.errors import EmbedderUnavailable, TooBusy
 from rag_api.settings import EmbedderSettings, load_settings
 
 
-def create_app(model: SentenceTransformerModel, settings: EmbedderSettings) -> Starlette:
-    identity = model.identity
-    batcher = Batcher(
-        model.encode,
-        batch_tokens=settings.batch_tokens,
-        max_tokens=identity.max_tokens,
-        queue_texts=settings.queue_texts,
-    )
+class Embeddings:
+    """The routes of one model."""
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with batcher:
-            yield
+    def __init__(self, model: SentenceTransformerModel, settings: EmbedderSettings) -> None:
+        self._model = model
+        self._batcher = Batcher(
+            model.encode,
+            batch_tokens=settings.batch_tokens,
+            max_tokens=model.identity.max_tokens,
+            queue_texts=settings.queue_texts,
+        )
 
-    async def embeddings(request: Request) -> Response:
+    def app(self) -> Starlette:
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with self._batcher:
+                yield
+
+        routes = [
+            Route("/v1/embeddings", self.embeddings, methods=["POST"]),
+            Route("/v1/models", self.models),
+            Route("/v1/tokenizer", self.tokenizer),
+        ]
+        return Starlette(routes=routes, lifespan=lifespan)
+
+    async def embeddings(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         is_query = body.get("input_type") == "query"
-        prompted = model.with_prompt(texts, "query" if is_query else "document")
+        prompted = self._model.with_prompt(texts, "query" if is_query else "document")
         try:
-            vectors = await batcher.embed(prompted, is_query=is_query)
+            vectors = await self._batcher.embed(prompted, is_query=is_query)
         except TooBusy as error:
             return _json({"error": {"code": error.code, "message": str(error)}}, 503)
         data = [
             {"object": "embedding", "index": i, "embedding": base64.b64encode(vector.tobytes()).decode()}
             for i, vector in enumerate(vectors)
         ]
-        return _json({"object": "list", "model": identity.model, "data": data})
+        return _json({"object": "list", "model": self._model.identity.model, "data": data})
 
-    async def models(_: Request) -> Response:
+    async def models(self, _: Request) -> Response:
+        identity = self._model.identity
         card = {
             "id": identity.model,
             "object": "model",
             "fingerprint": identity.fingerprint,
             "dimension": identity.dimension,
             "max_tokens": identity.max_tokens,
-            "number_format": model.number_format,
+            "number_format": self._model.number_format,
         }
         return _json({"object": "list", "data": [card]})
 
-    async def tokenizer(_: Request) -> Response:
-        if not model.tokenizer_file.exists():
+    async def tokenizer(self, _: Request) -> Response:
+        file = self._model.tokenizer_file
+        if not file.exists():
             return _json({"error": {"code": "not_found", "message": "this model has no tokenizer.json"}}, 404)
-        return FileResponse(model.tokenizer_file)
-
-    return Starlette(
-        routes=[
-            Route("/v1/embeddings", embeddings, methods=["POST"]),
-            Route("/v1/models", models),
-            Route("/v1/tokenizer", tokenizer),
-        ],
-        lifespan=lifespan,
-    )
+        return FileResponse(file)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:
@@ -89,7 +93,7 @@ def main() -> None:
     except EmbedderUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
-    app = create_app(model, chosen)
+    app = Embeddings(model, chosen).app()
     uvicorn.run(app, uds=sys.argv[1], log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
 
 

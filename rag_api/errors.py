@@ -6,6 +6,7 @@ RagError
 │   ├── InvalidCursor
 │   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
 ├── Unauthenticated              no key, or a wrong one
+├── ForeignOrigin                a page of another site asks a server that wants no key
 ├── NotFound
 │   ├── CollectionNotFound
 │   ├── DocumentNotFound
@@ -30,8 +31,7 @@ RagError
     ├── InvalidSettings
     ├── HomeNotWritable
     ├── HomeInUse
-    ├── PortInUse
-    └── ChildFailed
+    └── PortInUse
 """
 
 import re
@@ -71,6 +71,14 @@ class NothingAccepted(InvalidRequest):
 class Unauthenticated(RagError):
     def __init__(self) -> None:
         super().__init__("this server wants a key: send it as `Authorization: Bearer <key>`")
+
+
+class ForeignOrigin(RagError):
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"this server wants no key and therefore answers programs and pages of this machine only, not {origin!r}; "
+            "set RAG_ADMIN_KEY to open it"
+        )
 
 
 class NotFound(RagError):
@@ -176,8 +184,4 @@ class HomeInUse(StartupError):
 
 
 class PortInUse(StartupError):
-    pass
-
-
-class ChildFailed(StartupError):
     pass

@@ -62,7 +62,8 @@ def is_owned(home: Path) -> bool:
 
 def make_home(home: Path) -> None:
     try:
-        (home / "run").mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the text of every document
+        (home / "run").mkdir(exist_ok=True)
         probe = home / "run" / "probe"
         probe.write_bytes(b"")
         probe.unlink()

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import InvalidSettings
 
 PREFIX = "RAG_"
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
+MIN_CHUNK_TOKENS = 16
 
 
 class EmbedderSettings(BaseModel):
@@ -34,7 +35,13 @@ class ChromaSettings(BaseModel):
 
 class ChunkSettings(BaseModel):
     max_tokens: int = Field(160, ge=0, description="of a chunk, at most what the embedder reads; 0: as much as that")
-    overlap_tokens: int = Field(0, ge=0, description="of a chunk, repeated in the next")
+    overlap_tokens: int = Field(0, ge=0, description="of a chunk, repeated in the next; at most half of it")
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> "ChunkSettings":
+        if self.max_tokens and (self.max_tokens < MIN_CHUNK_TOKENS or 2 * self.overlap_tokens > self.max_tokens):
+            raise ValueError(f"chunks need {MIN_CHUNK_TOKENS} tokens or more, of which half may overlap")
+        return self
 
 
 class IngestSettings(BaseModel):

@@ -33,7 +33,7 @@ GIVE_UP = 5
 WITHIN_S = 60.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 FAILED_PAUSE_S = 30.0
-TERMINATE_S = 10.0
+TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PR_SET_PDEATHSIG = 1
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some
@@ -62,7 +62,7 @@ class Child:
             output: Any = stack.enter_context(self.output.open("wb")) if self.output else None
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
-                env=os.environ | self.env,
+                env=self.env,
                 pass_fds=self.descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -72,14 +72,14 @@ class Child:
             )
         self.state = "running"
 
-    async def end(self) -> None:
+    async def end(self, patience_s: float) -> None:
         """SIGTERM, and SIGKILL for one that does not listen."""
         if self.process is None or self.process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            async with asyncio.timeout(TERMINATE_S):
+            async with asyncio.timeout(patience_s):
                 await self.process.wait()
         except TimeoutError:
             log(__name__).warning("does not end, killed", child=self.name)
@@ -130,7 +130,7 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
             for child in sorted(children, key=lambda child: END_ORDER.index(child.name)):
-                await child.end()
+                await child.end(settings.shutdown_s + TERMINATE_S)
             announce(settings.home, "")
 
 
@@ -139,7 +139,12 @@ END_ORDER = ("api", "worker", "embedder", "chroma")
 
 def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: Path | None) -> list[Child]:
     """The children that these settings want; each gets the addresses of the others as settings."""
-    env = {"RAG_HOME": str(settings.home.absolute()), "ANONYMIZED_TELEMETRY": "False"}
+    env = os.environ | {
+        "RAG_HOME": str(settings.home.absolute()),
+        "RAG_LOG_LEVEL": settings.log_level,
+        "RAG_LOG_JSON": str(settings.log_json),
+    }
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     children: list[Child] = []
     if not settings.chroma.url:
         with bind("127.0.0.1", 0) as probe:
@@ -148,7 +153,8 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
         chroma = str(Path(sys.executable).parent / "chroma")
         data, output = settings.home.absolute() / "chroma", settings.home.absolute() / "run" / "chroma.log"
         command = [chroma, "run", "--path", str(data), "--host", "127.0.0.1", "--port", str(port)]
-        children.append(Child("chroma", command, env, output=output))
+        quiet = foreign | {"ANONYMIZED_TELEMETRY": "False"}
+        children.append(Child("chroma", command, quiet, output=output))
     if not settings.embedder.url:
         address = str(sockets / "embedder.sock")
         env["RAG_EMBEDDER__URL"] = f"unix:{address}"
@@ -193,10 +199,14 @@ async def _watch(child: Child, children: Sequence[Child], table: ProcessTable) -
     """Starts it, and starts it again whenever it has ended."""
     loop = asyncio.get_running_loop()
     while True:
-        await child.start()
-        _write(children, table)
-        assert child.process
-        status = await child.process.wait()
+        status: int | str
+        try:
+            await child.start()
+            _write(children, table)
+            assert child.process
+            status = await child.process.wait()
+        except OSError as error:  # no memory, no file descriptors: perhaps in a moment
+            status = str(error)
         pause_s = child.pause_s(loop.time())
         _write(children, table)
         log(__name__).warning("ended", child=child.name, status=status, state=child.state, again_in_s=pause_s)

@@ -38,7 +38,16 @@ def configure_logging(*, process: str, level: str, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "sentence_transformers", "alembic", "aiosqlite"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "uvicorn",
+        "uvicorn.error",
+        "uvicorn.access",
+        "sentence_transformers",
+        "alembic",
+        "aiosqlite",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

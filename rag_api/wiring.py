@@ -111,7 +111,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         pipeline = await stack.enter_async_context(Pipeline(embedder, sink, options.batch_chunks))
         cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)
         ingestion = Ingestion(stores.db, stores.files, parsers, stores.embedder, pipeline=pipeline, cutting=cutting)
-        ingestor = Ingestor(stores.db, ingestion, IngestorOptions(options.jobs, options.attempts, options.lease_s))
+        ingestor = Ingestor(
+            stores.db, stores.files, ingestion, IngestorOptions(options.jobs, options.attempts, options.lease_s)
+        )
         yield WorkerServices(ingestor, Reaper(stores.db, stores.files, stores.vectors, stores.lexical))
 
 

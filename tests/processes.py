@@ -94,7 +94,8 @@ class Service:
     def start(
         cls, home: Path, env: Mapping[str, str], *args: str, ready: bool = True, headers: Mapping[str, str] = {}
     ) -> Iterator["Service"]:
-        log = (home.parent / f"{home.name}.log").open("wb")
+        log = (home.parent / f"{home.name}.log").open("ab")
+        (home / "run" / "server.json").unlink(missing_ok=True)  # of one that was killed
         command = [str(BIN / "rag"), "serve", "--port", "0", *args]
         process = subprocess.Popen(
             command, env=clean_env(**{**env, "RAG_HOME": str(home)}), cwd=home.parent, stdout=log, stderr=log

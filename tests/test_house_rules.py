@@ -47,7 +47,11 @@ def test_a_file_is_short_or_says_why_not(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=names)
 def test_a_function_is_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno and "migrations" not in path.parts:
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.end_lineno
+            and "migrations" not in path.parts
+        ):
             assert node.end_lineno - node.lineno + 1 <= LONGEST_FUNCTION + 10, f"{node.name} is too long"
 
 

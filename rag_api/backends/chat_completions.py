@@ -70,15 +70,17 @@ class ChatCompletionsModel:
         decoder = EventStreamDecoder()
         body = response.aiter_raw().__aiter__()
         finish_reason: str | None = None
-        wait_s, said = self._waits.first_token_s, False
+        said = False
+        deadline = asyncio.get_running_loop().time() + self._waits.first_token_s
         while True:
-            read = await self._read(body, wait_s, said=said)
+            read = await self._read(body, deadline, said=said)
             if read is None:
                 break
             merged, is_over, failure = _merge(decoder.feed(read))
             finish_reason = merged.finish_reason or finish_reason
             if merged.text or merged.usage:
-                said, wait_s = True, self._waits.between_tokens_s
+                said = True
+                deadline = asyncio.get_running_loop().time() + self._waits.between_tokens_s
                 yield Piece(merged.text, usage=merged.usage)
             if failure:
                 raise failure
@@ -89,12 +91,14 @@ class ChatCompletionsModel:
             raise LanguageModelBroken("the language model broke off in the middle of its answer; ask again")
         yield Piece(finish_reason=finish_reason)
 
-    async def _read(self, body: AsyncIterator[bytes], wait_s: float, *, said: bool) -> bytes | None:
+    async def _read(self, body: AsyncIterator[bytes], deadline: float, *, said: bool) -> bytes | None:
+        """What arrived together, or None at the end; keep-alives do not move the deadline."""
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout_at(deadline):
                 return await anext(body, None)
         except TimeoutError as error:
             after = "fell silent: nothing" if said else "is silent: no first token"
+            wait_s = self._waits.between_tokens_s if said else self._waits.first_token_s
             raise LanguageModelTimeout(f"the language model {after} came within {wait_s:g} s; ask again") from error
         except httpx.HTTPError as error:
             raise LanguageModelBroken(

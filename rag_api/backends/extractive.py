@@ -30,9 +30,10 @@ class ExtractiveModel:
     name: str = "extractive"
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        best = max((passage.similarity or 0.0 for passage in prompt.passages), default=0.0)
-        candidates = list(_candidates(prompt.passages))[:MAX_CANDIDATES]
-        if not candidates or best < self.min_similarity:
+        known = [passage.similarity for passage in prompt.passages if passage.similarity is not None]
+        candidates = _candidates(prompt.passages)[:MAX_CANDIDATES]
+        # without any similarity the vector index was away, which says nothing about the passages
+        if not candidates or (known and max(known) < self.min_similarity):
             yield Piece(finish_reason="no_answer")
             return
         query = await self.embedder.embed_query(prompt.question)

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +36,6 @@ class FileStore:
 
     async def delete(self, name: str) -> None:
         await asyncio.to_thread(self.path(name).unlink, missing_ok=True)
-
-    async def free_bytes(self) -> int:
-        return (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
 
     def _keep(self, file: BinaryIO) -> StoredFile:
         name = uuid.uuid4().hex

@@ -8,10 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ingest.ports import Vectors
-from rag_api.core.ports import EmbedderIdentity
+from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PROBE = "How many dimensions does this make?"
 

@@ -133,9 +133,11 @@ async def counts(db: AsyncConnection) -> dict[str, int]:
     }
 
 
-async def once(db: AsyncConnection, fact: str) -> bool:
-    """True for the first caller only, for ever."""
-    known = (await db.execute(select(facts.c.name).where(facts.c.name == fact))).first()
-    if known is None:
+async def knows(db: AsyncConnection, fact: str) -> bool:
+    """Whether something that happens once in a home's life has happened."""
+    return (await db.execute(select(facts.c.name).where(facts.c.name == fact))).first() is not None
+
+
+async def note(db: AsyncConnection, fact: str) -> None:
+    if not await knows(db, fact):
         await db.execute(insert(facts).values(name=fact, value=now()))
-    return known is None

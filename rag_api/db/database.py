@@ -57,7 +57,7 @@ def migrate(url: str) -> None:
 
 
 def _engine(url: str, *, is_sqlite: bool, size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30)
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True)
     if not is_sqlite:
         return engine
 

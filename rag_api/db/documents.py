@@ -1,188 +1,14 @@
-"""Documents and their versions: what was accepted, what is current, what to remove."""
+"""Documents as people list, read and delete them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ingest.documents import VersionKey, new_id
 from rag_api.db.database import now
 from rag_api.db.rows import DocumentRow, Page, decode_cursor, encode_cursor, error_of
 from rag_api.db.tables import documents, texts, versions
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What is known of a document before it is parsed; `file` is None where its text is a line of a bulk load."""
-
-    source: str
-    sha256: str
-    bytes: int
-    media_type: str
-    title: str
-    file: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    acl: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """`version` is None when the newest version has the same bytes already."""
-
-    document_id: str
-    version: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What parsing found out about a version."""
-
-    document_id: str
-    version: int
-    text: str
-    title: str
-    pages: int | None
-    chunks: int
-    metadata: Mapping[str, Any]
-
-
-async def accept(
-    db: AsyncConnection, collection_id: str, incoming: Sequence[Incoming], *, resume: bool = False
-) -> list[Accepted]:
-    """A queued version for each, the first or one more. The sources must differ.
-
-    The same bytes as in the newest version, unless that failed, make none. `resume`: a version that is still queued is
-    given once more, as an interrupted bulk load finds its own.
-    """
-    known = await _newest(db, collection_id, [item.source for item in incoming])
-    moment = now()
-    fresh: list[dict[str, Any]] = []
-    risen: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    accepted: list[Accepted] = []
-    for item in incoming:
-        row = known.get(item.source)
-        if row and row.sha256 == item.sha256 and row.status != "failed":
-            accepted.append(Accepted(row.id, row.newest if resume and row.status == "queued" else None))
-            continue
-        document_id, number = (row.id, row.newest + 1) if row else (new_id("doc"), 1)
-        if row:
-            risen.append({"of_id": document_id, "newest": number, "updated_at": moment})
-        else:
-            fresh.append({"id": document_id, "collection_id": collection_id, "source": item.source, "newest": 1,
-                          "created_at": moment, "updated_at": moment})  # fmt: skip
-        rows.append(_version_values(document_id, number, item, moment))
-        accepted.append(Accepted(document_id, number))
-    if fresh:
-        await db.execute(insert(documents), fresh)
-    if risen:
-        await db.execute(update(documents).where(documents.c.id == bindparam("of_id")), risen)
-    if rows:
-        await db.execute(insert(versions), rows)
-    return accepted
-
-
-async def _newest(db: AsyncConnection, collection_id: str, sources: Sequence[str]) -> dict[str, Any]:
-    query = (
-        select(documents.c.id, documents.c.source, documents.c.newest, versions.c.sha256, versions.c.status)
-        .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.newest))
-        .where(
-            documents.c.collection_id == collection_id,
-            documents.c.source.in_(sources),
-            documents.c.deleted_at.is_(None),
-        )
-    )
-    return {row.source: row for row in await db.execute(query)}
-
-
-def _version_values(document_id: str, number: int, incoming: Incoming, moment: str) -> dict[str, Any]:
-    return {
-        "document_id": document_id,
-        "number": number,
-        "status": "queued",
-        "sha256": incoming.sha256,
-        "file": incoming.file,
-        "bytes": incoming.bytes,
-        "media_type": incoming.media_type,
-        "title": incoming.title,
-        "metadata": dict(incoming.metadata or {}),
-        "acl": list(incoming.acl),
-        "created_at": moment,
-    }
-
-
-async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
-    """Writes what parsing found out about unpublished versions; again replaces it."""
-    keys = [{"of_id": item.document_id, "of_version": item.version} for item in found]
-    is_key = and_(texts.c.document_id == bindparam("of_id"), texts.c.version == bindparam("of_version"))
-    await db.execute(delete(texts).where(is_key), keys)
-    await db.execute(
-        insert(texts), [{"document_id": item.document_id, "version": item.version, "text": item.text} for item in found]
-    )
-    await db.execute(
-        update(versions).where(_IS_BOUND),
-        [
-            key | {"title": item.title, "pages": item.pages, "chunks": item.chunks, "metadata": dict(item.metadata)}
-            for key, item in zip(keys, found, strict=True)
-        ],
-    )
-
-
-async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
-    """Moves each document's pointer to its version, never back; what that replaces is left to `reaping`."""
-    bound: list[dict[str, Any]] = [{"of_id": key.document_id, "of_version": key.version} for key in keys]
-    await db.execute(
-        update(documents)
-        .where(
-            documents.c.id == bindparam("of_id"),
-            documents.c.deleted_at.is_(None),
-            func.coalesce(documents.c.current, 0) < bindparam("of_version"),
-        )
-        .values(current=bindparam("of_version"), updated_at=now()),
-        bound,
-    )
-    ids = [key.document_id for key in keys]
-    pointers = select(documents.c.id, documents.c.current).where(documents.c.id.in_(ids))
-    current = {row.id: row.current for row in await db.execute(pointers)}
-    moved = [row for row in bound if current.get(row["of_id"]) == row["of_version"]]
-    overtaken = [row for row in bound if row not in moved]
-    if moved:
-        await db.execute(update(versions).where(_IS_BOUND).values(status="ready"), moved)
-    if overtaken:
-        await db.execute(update(versions).where(_IS_BOUND).values(status="superseded", reap=True), overtaken)
-    if replacing := [row for row in moved if row["of_version"] > 1]:
-        is_older = and_(versions.c.document_id == bindparam("of_id"), versions.c.number < bindparam("of_version"))
-        await db.execute(update(versions).where(is_older).values(status="superseded", reap=True), replacing)
-
-
-async def status_of(db: AsyncConnection, document_id: str, version: int) -> str | None:
-    query = select(versions.c.status).where(_is_version(document_id, version))
-    return (await db.execute(query)).scalar_one_or_none()
-
-
-async def newest(db: AsyncConnection, document_id: str) -> int | None:
-    """The number of the newest version; None when the document is deleted."""
-    query = select(documents.c.newest).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
-    return (await db.execute(query)).scalar_one_or_none()
-
-
-async def fail(db: AsyncConnection, document_id: str, version: int, code: str, message: str) -> None:
-    """The version stays listed with its reason; what it left is reaped."""
-    await db.execute(
-        update(versions)
-        .where(_is_version(document_id, version), versions.c.status == "queued")
-        .values(status="failed", error_code=code, error_message=message, reap=True)
-    )
-
-
-async def requeue(db: AsyncConnection, document_id: str, version: int) -> None:
-    await db.execute(
-        update(versions)
-        .where(_is_version(document_id, version), versions.c.status == "failed")
-        .values(status="queued", error_code=None, error_message=None, reap=False)
-    )
 
 
 async def delete_document(db: AsyncConnection, document_id: str) -> None:
@@ -239,7 +65,6 @@ async def records(db: AsyncConnection, collection_id: str) -> list[Mapping[str, 
     return [dict(row) for row in (await db.execute(query)).mappings()]
 
 
-_IS_BOUND = and_(versions.c.document_id == bindparam("of_id"), versions.c.number == bindparam("of_version"))
 _SHOWN = versions.alias("shown")
 _NEWEST = versions.alias("newest")
 
@@ -269,7 +94,3 @@ def _document(row: Mapping[Any, Any]) -> DocumentRow:
     return DocumentRow(
         document_id=values.pop("id"), version=values.pop("number"), error=error_of(code, message), **values
     )
-
-
-def _is_version(document_id: str, number: int) -> Any:
-    return and_(versions.c.document_id == document_id, versions.c.number == number)

@@ -80,6 +80,12 @@ async def mark_documents(db: AsyncConnection, collection_id: str, *, limit: int)
     return int((await db.execute(select(func.count()).select_from(documents).where(mine))).scalar_one())
 
 
+async def bulk_files(db: AsyncConnection, collection_id: str) -> list[str]:
+    """The originals of a collection's bulk loads, as far as they are still kept."""
+    query = select(jobs.c.file).where(jobs.c.collection_id == collection_id, jobs.c.document_id.is_(None))
+    return list((await db.execute(query)).scalars())
+
+
 async def forget_collection(db: AsyncConnection, collection_id: str) -> None:
     await db.execute(delete(jobs).where(jobs.c.collection_id == collection_id, jobs.c.state != "running"))
     await db.execute(delete(generations).where(generations.c.collection_id == collection_id))

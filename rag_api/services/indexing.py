@@ -10,7 +10,7 @@ import numpy as np
 from ingest.documents import VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.core.ports import Embedder, LexicalIndex, VectorStore
-from rag_api.db import chunks, documents
+from rag_api.db import chunks, versions
 from rag_api.db.database import Database
 from rag_api.errors import Unavailable
 from rag_api.telemetry import log
@@ -71,8 +71,8 @@ class CatalogueSink:
     async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors) -> None:
         await patiently(lambda: self._store.upsert(generation_id, ids, vectors), patience_s=self._patience_s)
 
-    async def publish(self, versions: Sequence[VersionKey]) -> None:
-        for generation_id in {key.generation_id for key in versions}:
+    async def publish(self, keys: Sequence[VersionKey]) -> None:
+        for generation_id in {key.generation_id for key in keys}:
             await self._lexical.commit(generation_id)
         async with self._db.write() as db:
-            await documents.publish(db, versions)
+            await versions.publish(db, keys)

@@ -16,10 +16,10 @@ from ingest.pipeline import Draft, Pipeline
 from ingest.sandbox import SplitDocument
 from ingest.split import SPLITTER_VERSION, Splitting
 from rag_api.core.ports import Embedder
-from rag_api.db import chunks, collections, documents
+from rag_api.db import chunks, collections, versions
 from rag_api.db.database import Database
-from rag_api.db.documents import Described, Incoming
 from rag_api.db.rows import JobRow
+from rag_api.db.versions import Described, Incoming
 from rag_api.services.indexing import patiently
 
 BULK_DOCUMENTS = 100
@@ -121,7 +121,7 @@ class Ingestion:
         described = _described(key, found, job.metadata)
         async with self._db.write() as db:
             await chunks.clear(db, [key])
-            await documents.describe(db, [described])
+            await versions.describe(db, [described])
         progress.add(chunks_total=len(found.chunks))
         progress.stage("embed")
         await self._pipeline.ingest(self._draft(progress, key, found))
@@ -132,7 +132,7 @@ class Ingestion:
             progress.add(chunks_done=count)
             progress.stage("index")
 
-        return Draft(key, found.document.title, found.chunks, indexed)
+        return Draft(key, found.embedded_title, found.chunks, indexed)
 
     async def _ingest_many(
         self, job: JobRow, progress: Progress, generation_id: str, parsed: AsyncGenerator[SplitDocument, None]
@@ -154,7 +154,7 @@ class Ingestion:
         """Those of the documents that are not in the collection as they are, with the version that each becomes."""
         incoming = [_incoming(job, name, found) for name, found in batch.items()]
         async with self._db.write() as db:
-            accepted = await documents.accept(db, job.collection_id, incoming, resume=True)
+            accepted = await versions.accept(db, job.collection_id, incoming, resume=True)
             fresh = [
                 (VersionKey(generation_id, row.document_id, row.version), found)
                 for row, found in zip(accepted, batch.values(), strict=True)
@@ -162,7 +162,7 @@ class Ingestion:
             ]
             if fresh:
                 await chunks.clear(db, [key for key, _ in fresh])
-                await documents.describe(db, [_described(key, found, job.metadata) for key, found in fresh])
+                await versions.describe(db, [_described(key, found, job.metadata) for key, found in fresh])
         total = sum(len(found.chunks) for _, found in fresh)
         progress.add(documents_done=len(batch) - len(fresh), chunks_total=total)
         progress.stage("embed")
@@ -177,7 +177,7 @@ class Ingestion:
         except IngestError as error:
             progress.failed(found.document.source or "", error)
             async with self._db.write() as db:
-                await documents.fail(db, key.document_id, key.version, error.code, str(error))
+                await versions.fail(db, key.document_id, key.version, error.code, str(error))
         finally:
             room.release()
 

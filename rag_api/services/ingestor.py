@@ -6,11 +6,12 @@ import uuid
 from dataclasses import dataclass
 
 from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
-from rag_api.db import documents, jobs
+from rag_api.db import jobs, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
 from rag_api.errors import Unavailable
 from rag_api.services.ingestion import Ingestion, Progress
+from rag_api.services.library import Files
 from rag_api.telemetry import log
 
 TICK_S = 0.5
@@ -34,8 +35,9 @@ class _InHand:
 
 
 class Ingestor:
-    def __init__(self, db: Database, ingestion: Ingestion, options: IngestorOptions) -> None:
+    def __init__(self, db: Database, files: Files, ingestion: Ingestion, options: IngestorOptions) -> None:
         self._db = db
+        self._files = files
         self._ingestion = ingestion
         self._options = options
         self._worker = f"worker_{uuid.uuid4().hex[:12]}"
@@ -100,8 +102,12 @@ class Ingestor:
         job = item.job
         logger = log(__name__).bind(job_id=job.id, source=job.source)
         try:
+            if job.attempts >= self._options.attempts:  # it was never given back: its worker died of it
+                raise ParserCrashed(f"{job.source}: the worker ended {job.attempts} times while it had this file")
             await self._ingestion.ingest(job, item.progress)
             await self._finish(item, *await self._outcome(item))
+            if job.document_id is None:
+                await self._files.delete(job.file)  # its lines are documents now
             logger.info("ingested", chunks=item.progress.values.get("chunks_done"))
         except asyncio.CancelledError as cancelled:
             if cancelled.args != ("let go",):
@@ -126,12 +132,12 @@ class Ingestor:
                 return "failed", "nothing_accepted", f"{job.source}: none of its documents could be ingested"
             return "done", None, None
         async with self._db.read() as db:
-            status = await documents.status_of(db, job.document_id, job.version or 0)
+            status = await versions.status_of(db, job.document_id, job.version or 0)
         return ("done", None, None) if status == "ready" else ("cancelled", *_SUPERSEDED)
 
     async def _why_cancelled(self, job: JobRow) -> tuple[str, str]:
         async with self._db.read() as db:
-            newest = await documents.newest(db, job.document_id) if job.document_id else None
+            newest = await versions.newest(db, job.document_id) if job.document_id else None
         return _SUPERSEDED if newest != job.version else ("cancelled", "its job was cancelled")
 
     async def _try_again(self, item: _InHand, error: Exception) -> None:
@@ -151,7 +157,7 @@ class Ingestor:
             await jobs.progress(db, job.id, self._worker, values)
             await jobs.finish(db, job.id, self._worker, state, code=code, message=message)
             if state != "done" and job.document_id and job.version:
-                await documents.fail(db, job.document_id, job.version, code or state, message or state)
+                await versions.fail(db, job.document_id, job.version, code or state, message or state)
 
 
 _SUPERSEDED = ("superseded", "a newer version of the document has been accepted, or it has been deleted")

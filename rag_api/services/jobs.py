@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 
-from rag_api.db import documents, jobs
+from rag_api.db import jobs, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow, Page
 from rag_api.errors import JobFinished, JobNotFound
@@ -46,7 +46,7 @@ class Jobs:
             if not await jobs.cancel(db, job_id):
                 raise JobFinished(f"job {job_id!r} is {row.state} already and can't be cancelled")
             if row.document_id and row.version and row.state == "queued":
-                await documents.fail(db, row.document_id, row.version, "cancelled", "its job was cancelled")
+                await versions.fail(db, row.document_id, row.version, "cancelled", "its job was cancelled")
         return await self.get(job_id)
 
     async def retry(self, job_id: str) -> JobRow:
@@ -54,6 +54,6 @@ class Jobs:
         async with self._db.write() as db:
             if not await jobs.retry(db, job_id):
                 raise JobFinished(f"job {job_id!r} is {row.state}; only failed and cancelled jobs can be tried again")
-            if row.document_id and row.version:
-                await documents.requeue(db, row.document_id, row.version)
+            if row.document_id and row.version and not await versions.requeue(db, row.document_id, row.version):
+                raise JobFinished(f"job {job_id!r} is for a version that was replaced or deleted; upload the file anew")
         return await self.get(job_id)

@@ -9,14 +9,15 @@ from ingest.documents import is_bulk
 from ingest.errors import EmptyDocument, IngestError
 from ingest.parsers import media_type_of
 from rag_api.core.hits import IndexedChunk
-from rag_api.db import chunks, collections, documents, jobs
+from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Database
-from rag_api.db.documents import Incoming
 from rag_api.db.jobs import Work
 from rag_api.db.rows import CollectionRow, DocumentRow, Page
+from rag_api.db.versions import Incoming
 from rag_api.errors import ContentGone, DocumentNotFound, NothingAccepted
 
 DEFAULT_COLLECTION = "default"
+DEFAULT_FACT = "default collection"
 
 
 class Stored(Protocol):
@@ -77,12 +78,17 @@ class Library:
     async def prepare(self) -> None:
         """`default` exists from the start."""
         async with self._db.write() as db:
-            if await collections.once(db, "default collection"):
+            if not await collections.knows(db, DEFAULT_FACT):
                 await collections.create(db, DEFAULT_COLLECTION)
+                await collections.note(db, DEFAULT_FACT)
 
-    async def first_time(self, fact: str) -> bool:
+    async def knows(self, fact: str) -> bool:
+        async with self._db.read() as db:
+            return await collections.knows(db, fact)
+
+    async def note(self, fact: str) -> None:
         async with self._db.write() as db:
-            return await collections.once(db, fact)
+            await collections.note(db, fact)
 
     async def create_collection(self, name: str, description: str, metadata: Mapping[str, Any]) -> CollectionRow:
         async with self._db.write() as db:
@@ -150,7 +156,7 @@ class Library:
             acl=upload.acl,
         )
         async with self._db.write() as db:
-            [accepted] = await documents.accept(db, collection_id, [incoming])
+            [accepted] = await versions.accept(db, collection_id, [incoming])
             if accepted.version is None:
                 return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
             await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
@@ -176,7 +182,7 @@ class Library:
         """Exactly the text that spans count in."""
         found = await self.document(collection, document_id)
         async with self._db.read() as db:
-            status = await documents.status_of(db, document_id, version or found.version)
+            status = await versions.status_of(db, document_id, version or found.version)
             text = await documents.text(db, document_id, version or found.version)
         if text is None or status != "ready":
             raise ContentGone(

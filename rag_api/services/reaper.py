@@ -63,5 +63,8 @@ class Reaper:
             await self._lexical.drop(generation_id)
         async with self._db.write() as db:
             left = await reaping.mark_documents(db, collection_id, limit=500)
+            files = [] if left else await reaping.bulk_files(db, collection_id)
             if not left:
                 await reaping.forget_collection(db, collection_id)
+        for file in files:
+            await self._files.delete(file)

@@ -19,6 +19,7 @@ class Run:
         self.answer_id = answer_id
         self.log: list[Event] = []
         self.readers = 0
+        self.left_at = 0.0
         self._grown = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopped: StopReason | None = None
@@ -134,7 +135,9 @@ class Runs:
         """A reader has gone: leaving is not stopping, but nobody listens for ever."""
         if run.readers or run.is_over:
             return
-        asyncio.get_running_loop().call_later(self._orphan_s, self._stop_orphan, run)
+        loop = asyncio.get_running_loop()
+        run.left_at = loop.time()
+        loop.call_at(run.left_at + self._orphan_s, self._stop_orphan, run, run.left_at)
 
     async def close(self) -> None:
         for run in self._runs.values():
@@ -142,8 +145,8 @@ class Runs:
         for run in self._runs.values():
             await run.join()
 
-    def _stop_orphan(self, run: Run) -> None:
-        if not run.readers:
+    def _stop_orphan(self, run: Run, left_at: float) -> None:
+        if not run.readers and run.left_at == left_at:  # nobody came back in between
             run.stop("orphaned")
 
     def _drop_oldest(self) -> None:

@@ -1,3 +1,4 @@
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -55,7 +56,7 @@ async def resume(
     seq = _seq(last_event_id) if last_event_id else after
     if run.is_over and seq >= len(run.log):
         return Response(status_code=204)
-    return sse.follow(services.runs, run, seq)
+    return sse.follow(services.runs, run, min(seq, len(run.log)))
 
 
 @router.post("/{answer_id}/cancel")
@@ -66,7 +67,7 @@ async def cancel(answer_id: str, services: Wired) -> dict[str, Any]:
 
 def _seq(last_event_id: str) -> int:
     seq = last_event_id.rpartition(":")[2]
-    if not seq.isdigit():
+    if not re.fullmatch(r"\d{1,9}", seq, re.ASCII):
         raise InvalidRequest(f"Last-Event-ID {last_event_id!r} is not one that this stream gave")
     return int(seq)
 

@@ -1,4 +1,5 @@
 import io
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -147,6 +148,6 @@ def _text_upload(body: bytes) -> Upload:
 
 
 def _index(cursor: str) -> int:
-    if not cursor.isdigit():
+    if not re.fullmatch(r"\d{1,9}", cursor, re.ASCII):
         raise InvalidRequest(f"cursor {cursor!r} is not one that this list gave; leave it out to start over")
     return int(cursor)

@@ -16,6 +16,7 @@ STATUS: Mapping[type[errors.RagError], int] = {
     errors.RagError: 500,
     errors.InvalidRequest: 422,
     errors.Unauthenticated: 401,
+    errors.ForeignOrigin: 403,
     errors.NotFound: 404,
     errors.CollectionExists: 409,
     errors.JobFinished: 409,

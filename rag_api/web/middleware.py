@@ -2,10 +2,11 @@
 
 import time
 import uuid
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag_api.errors import UploadTooLarge
+from rag_api.errors import ForeignOrigin, UploadTooLarge
 from rag_api.telemetry import REQUEST_S, REQUESTS, request_id
 from rag_api.web.errors import error_response, internal_error
 
@@ -48,6 +49,27 @@ class RequestContext:
             request_id.reset(token)
 
 
+class LocalOnly:
+    """For a server without a key: no page of another site may ask it, by its own name or by a name it was given.
+
+    A browser sends such requests from any page that somebody on this machine looks at, and a name that an attacker
+    owns may point to loopback (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            for name, prefix in ((b"host", ""), (b"origin", "http")):
+                value = headers.get(name, b"").decode("latin-1")
+                if value and not _is_local(value, prefix):
+                    await error_response(ForeignOrigin(value))(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
 class LimitBody:
     """413 as soon as a body says that it is, or turns out to be, over the limit."""
 
@@ -74,6 +96,11 @@ class LimitBody:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _is_local(value: str, scheme: str) -> bool:
+    parts = urlsplit(value if scheme else f"//{value}")
+    return parts.scheme.startswith(scheme) and parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -81,17 +81,15 @@ async def gathered() -> None:
     calls=st.lists(st.lists(st.text(max_size=60), min_size=1, max_size=8), min_size=1, max_size=6),
     batch_tokens=st.integers(1, 60),
 )
-async def test_every_call_gets_its_vectors_in_the_order_of_its_texts(
-    calls: list[list[str]], batch_tokens: int
-) -> None:
+async def test_every_call_gets_its_vectors_in_the_order_of_its_texts(calls: list[list[str]], batch_tokens: int) -> None:
     encoder = Encoder()
     async with batching(encoder, batch_tokens=batch_tokens, max_tokens=12) as batcher:
-        found = await asyncio.gather(
-            *(batcher.embed(texts, is_query=bool(i % 2)) for i, texts in enumerate(calls))
-        )
+        found = await asyncio.gather(*(batcher.embed(texts, is_query=bool(i % 2)) for i, texts in enumerate(calls)))
     for texts, vectors in zip(calls, found, strict=True):
         assert vectors.tolist() == [vector_of(text).tolist() for text in texts]
-    assert sorted(text for batch in encoder.batches for text in batch) == sorted(sum(calls, []))
+    assert sorted(text for batch in encoder.batches for text in batch) == sorted(
+        text for texts in calls for text in texts
+    )
     for batch in encoder.batches:
         assert len(batch) == 1 or cost(batch, 12) <= batch_tokens
 

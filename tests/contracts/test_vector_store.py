@@ -1,6 +1,7 @@
 """What every VectorStore does, and what only Chroma can get wrong."""
 
 import asyncio
+import gc
 import uuid
 import warnings
 from collections.abc import AsyncIterator
@@ -144,15 +145,62 @@ async def test_the_official_client_reads_what_is_written(chroma_url: str, index:
     assert space == ("cosine", 77)
 
 
+async def test_an_index_made_anew_by_another_process_is_found_at_the_second_look(chroma_url: str, index: str) -> None:
+    async with open_client(chroma_url, timeout=30) as client:
+        one, other = ChromaStore(client, ef_search=200), ChromaStore(client, ef_search=200)
+        await one.upsert(index, ["a"], vector(1)[None])
+        await other.drop(index)
+        await other.upsert(index, ["b"], vector(1)[None])
+        with pytest.raises(VectorStoreUnavailable, match="404"):
+            await one.query(index, vector(1), top_k=1)
+        assert [scored.chunk_id for scored in await one.query(index, vector(1), top_k=1)] == ["b"]
+
+
+async def test_a_store_that_is_away_is_unavailable(index: str) -> None:
+    async with open_client("http://127.0.0.1:9", timeout=5) as client:
+        store = ChromaStore(client, ef_search=200)
+        for call in (store.ping(), store.query(index, vector(1), top_k=1), store.upsert(index, ["a"], vector(1)[None])):
+            with pytest.raises(VectorStoreUnavailable, match=r"127\.0\.0\.1:9.*can't be reached"):
+                await call
+
+
+async def test_a_query_that_fails_does_not_break_a_write_in_progress(index: str) -> None:
+    written: list[str] = []
+    query_failed = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.path.rpartition("/")[2]:
+            case "query":
+                return httpx.Response(503, text="compacting")
+            case "upsert":
+                await asyncio.wait_for(query_failed.wait(), 5)
+                written.extend(orjson.loads(request.content)["ids"])
+                return httpx.Response(200)
+        return httpx.Response(200, json={"id": "chromas-own-id"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://chroma/") as client:
+        store = ChromaStore(client, ef_search=200)
+        ids = [str(i) for i in range(ROWS_A_WRITE + 1)]
+        writing = asyncio.create_task(store.upsert(index, ids, many(len(ids))))
+        await asyncio.sleep(0.05)
+        with pytest.raises(VectorStoreUnavailable, match="503: compacting"):
+            await store.query(index, vector(1), top_k=1)
+        query_failed.set()
+        await writing
+    assert written == ids
+
+
 def _read_officially(url: str, index: str, query: Vectors) -> tuple[dict[str, Vectors], object, tuple[str, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own affair
         import chromadb
 
-        client = chromadb.HttpClient(host="127.0.0.1", port=httpx.URL(url).port or 0)
-        collection = client.get_collection(index, embedding_function=None)
-        rows = collection.get(include=["embeddings"])
-        found = collection.query(query_embeddings=[query.tolist()], n_results=1, include=["distances"])
-    hnsw = collection.configuration_json["hnsw"]
+        with chromadb.HttpClient(host="127.0.0.1", port=httpx.URL(url).port or 0) as client:
+            collection = client.get_collection(index, embedding_function=None)
+            rows = collection.get(include=["embeddings"])
+            found = collection.query(query_embeddings=[query.tolist()], n_results=1, include=["distances"])
+        hnsw = collection.configuration_json["hnsw"]
+        del client, collection
+        gc.collect()  # it leaves its connections open
     embeddings = dict(zip(rows["ids"], np.asarray(rows["embeddings"]), strict=True))
     return embeddings, (found["ids"][0][0], found["distances"][0][0]), (hnsw["space"], hnsw["ef_search"])

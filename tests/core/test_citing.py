@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,8 +10,8 @@ from rag_api.core.citing import SENTENCE_CHARS, CitationFinder, Cited
 LONG_LINE = "this line is as long as the margin of the page allows it"
 PIECES = st.sampled_from(
     ["[1]", "[2]", "[9]", "[0]", "[1, 2]", "[1;2]", "[ 1 ]", "[12", "[", "]", "[x]", "[1-2]", "[[1]]", "[,]", ". ", ".",
-     "! ", "\n", "\n\n", " ", "Boats leave", "e.g. ", "猫です。", "👩‍💻", "- item", "short words", ": ", LONG_LINE, "١", "[١]",
-     "[" + "1" * 25 + "]", "[1, 2, 2, 1]"]
+     "! ", "\n", "\n\n", " ", "Boats leave", "e.g. ", "猫です。", "👩‍💻", "- item", "short words", ": ", LONG_LINE, "١",
+     "[١]", "[" + "1" * 25 + "]", "[1, 2, 2, 1]"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=30).map("".join) | st.text("[]0123,; ab.\n", max_size=60)
 WRAPPED = f"{LONG_LINE}\nshort words [1] and then: more"
@@ -36,7 +37,7 @@ def sentences(text: str, passages: int = 3) -> list[tuple[int, str]]:
 @given(TEXTS, st.data())
 def test_cutting_the_text_anywhere_gives_the_same_text_and_citations(text: str, data: st.DataObject) -> None:
     places = [0, *sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8))), len(text)]
-    pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
     whole = found_in([text])
     assert found_in(pieces) == whole
     assert whole[0] == text
@@ -66,7 +67,9 @@ def test_no_more_is_held_back_than_may_become_a_marker(text: str) -> None:
     assert held == "" or (held.startswith("[") and "]" not in held and len(held) <= 21)
 
 
-@pytest.mark.parametrize("text", ["It is so [4].", "It is so [0].", "It is so [99999999999999999999].", "It is so [²]."])
+@pytest.mark.parametrize(
+    "text", ["It is so [4].", "It is so [0].", "It is so [99999999999999999999].", "It is so [²]."]
+)
 def test_a_made_up_citation_stays_plain_text(text: str) -> None:
     assert found_in([text]) == (text, [])
 

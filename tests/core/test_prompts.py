@@ -88,7 +88,11 @@ def test_a_missing_template_is_refused_by_name(name: str) -> None:
     ("name", "text", "says"),
     [
         ("answer.user.md", "{{ question }}", r"uses \['question'\], it must use exactly \['passages', 'question'\]"),
-        ("answer.user.md", "{{ question }} {{ passages }} {{ history }}", r"uses \['history', 'passages', 'question'\]"),
+        (
+            "answer.user.md",
+            "{{ question }} {{ passages }} {{ history }}",
+            r"uses \['history', 'passages', 'question'\]",
+        ),
         ("refusal.md", "Nothing on {{ question }}.", r"uses \['question'\], it must use exactly \[\]"),
         ("answer.system.md", "{{ instructions", "can't be read"),
         ("answer.system.md", "{% if instructions %}", "can't be read"),

@@ -6,7 +6,9 @@ from ingest.documents import Span
 from rag_api.core.verifying import PARTIAL_FROM, SUPPORTED_FROM, Verdict, support
 
 PASSAGE = "The ferry leaves Pier 3 at noon. Dogs travel free of charge. A bicycle costs 4.50 euros."
-WORDS = st.sampled_from("ferry ferries Pier 3 4.50 noon dogs free bicycle. costs euros? the of \n\n [1] 猫 ! .".split(" "))
+WORDS = st.sampled_from(
+    "ferry ferries Pier 3 4.50 noon dogs free bicycle. costs euros? the of \n\n [1] 猫 ! .".split(" ")
+)
 TEXTS = st.lists(WORDS, max_size=20).map(" ".join) | st.text(max_size=60)
 
 

@@ -11,7 +11,7 @@ from ingest.documents import Chunk, Span, VersionKey
 from ingest.pipeline import Draft, Pipeline, text_to_embed
 from ingest.ports import EmbeddedChunk, Vectors
 
-WAIT_S = 5.0
+WAIT_S = 2.0
 
 
 @dataclass
@@ -20,6 +20,7 @@ class CountingEmbedder:
 
     broken: str = "\0"
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     batches: list[list[str]] = field(default_factory=list)
     short_by: int = 0
 
@@ -28,6 +29,7 @@ class CountingEmbedder:
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
         self.batches.append(list(texts))
+        self.begun.set()
         await self.gate.wait()
         if any(self.broken in text for text in texts):
             raise RuntimeError("the embedder broke")
@@ -170,8 +172,7 @@ async def test_a_cancelled_ingest_drops_its_queued_chunks_and_is_never_published
     async with running(embedder, sink, 4) as ingest:
         unwanted = asyncio.create_task(ingest(draft("unwanted", 30)))
         wanted = asyncio.create_task(ingest(draft("wanted", 3)))
-        while not embedder.batches:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(embedder.begun.wait(), WAIT_S)
         unwanted.cancel()
         await asyncio.wait([unwanted], timeout=WAIT_S)
         embedder.gate.set()
@@ -184,8 +185,8 @@ async def test_a_cancelled_ingest_drops_its_queued_chunks_and_is_never_published
 
 async def test_a_draft_without_chunks_is_published_at_once() -> None:
     sink = ListSink()
-    async with Pipeline(CountingEmbedder(), sink) as pipeline, asyncio.timeout(1):
-        await pipeline.ingest(draft("empty", 0))
+    async with running(CountingEmbedder(), sink) as ingest:
+        await ingest(draft("empty", 0))
     assert sink.documents == ["empty"]
 
 
@@ -194,8 +195,7 @@ async def test_closing_lets_nobody_wait_for_ever() -> None:
     embedder.gate.clear()
     async with Pipeline(embedder, ListSink()) as pipeline:
         waiting = asyncio.create_task(pipeline.ingest(draft("a", 1)))
-        while not embedder.batches:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(embedder.begun.wait(), WAIT_S)
     _, pending = await asyncio.wait([waiting], timeout=1)
     waiting.cancel()
     assert not pending

@@ -1,6 +1,7 @@
-"""Real children. `child_preexec` runs in each child before it becomes the parser: it notes the child's pid."""
+"""Real children; which of them are alive is read from /proc."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -28,11 +29,6 @@ class Sandbox:
     pool: ParserPool
     folder: Path
 
-    @property
-    def pids(self) -> list[int]:
-        """Of the children started so far, in order."""
-        return [int(line) for line in (self.folder / "pids").read_text().splitlines()]
-
     def source(self, name: str, content: str) -> Source:
         path = self.folder / name
         path.write_text(content)
@@ -54,25 +50,26 @@ class Sandbox:
 
 @asynccontextmanager
 async def sandboxed(folder: Path, limits: Limits | None = None, *, size: int = 1) -> AsyncIterator[Sandbox]:
-    def note_pid() -> None:
-        with (folder / "pids").open("a") as log:
-            log.write(f"{os.getpid()}\n")
-
-    pool = ParserPool(limits or Limits(), size, note_pid)
+    pool = ParserPool(limits or Limits(), size)
     try:
         yield Sandbox(pool, folder)
     finally:
         await pool.close()
 
 
-async def gone(pid: int) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            await asyncio.sleep(0.02)
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return await asyncio.sleep(0.02)  # for the loop to learn of it
+def children() -> list[int]:
+    """The pids of this process's parsers."""
+    found: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"ingest.sandbox_child" in stat.with_name("cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+    return found
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def lines(count: int) -> str:
@@ -92,8 +89,16 @@ async def test_a_given_title_wins_and_takes_its_tokens_from_each_chunk(tmp_path:
     async with sandboxed(tmp_path) as sandbox:
         source = sandbox.source("notes.txt", WORDS * 40)
         [found] = await sandbox.parse(source, title="a b c d e f g h i j", tokenizer=MINILM)
-    assert found.document.title == "a b c d e f g h i j"
+    assert found.document.title == found.embedded_title == "a b c d e f g h i j"
     assert max(chunk.tokens for chunk in found.chunks) <= 22
+
+
+async def test_only_the_beginning_of_a_long_title_is_embedded(tmp_path: Path) -> None:
+    async with sandboxed(tmp_path) as sandbox:
+        source = sandbox.source("notes.txt", WORDS * 40)
+        [found] = await sandbox.parse(source, title="word " * 90, tokenizer=MINILM, max_tokens=100)
+    assert found.embedded_title.split() == ["word"] * 40
+    assert 50 < max(chunk.tokens for chunk in found.chunks) <= 60
 
 
 async def test_more_chunks_than_fit_a_frame_arrive_in_order(tmp_path: Path) -> None:
@@ -116,10 +121,11 @@ async def test_an_error_of_the_file_leaves_the_child_alive_for_the_next_one(tmp_
     async with sandboxed(tmp_path) as sandbox:
         with pytest.raises(EmptyDocument, match=r"'empty\.txt' is empty"):
             await sandbox.parse(sandbox.source("empty.txt", ""))
+        [child] = children()
         with pytest.raises(BrokenDocument):
             await sandbox.parse(sandbox.source("broken.pdf", "%PDF-1.7 and nothing else"))
         await sandbox.assert_works()
-        assert len(sandbox.pids) == 1
+        assert children() == [child]
 
 
 async def test_a_missing_file_is_an_ingest_error_and_the_next_file_works(tmp_path: Path) -> None:
@@ -135,47 +141,52 @@ async def test_a_child_killed_in_the_middle_fails_its_file_only(tmp_path: Path) 
         with pytest.raises(ParserCrashed, match=r"bulk\.jsonl.*status -9"):
             async with asyncio.timeout(WAIT_S), aclosing(sandbox.stream(source)) as found:
                 async for _ in found:
-                    os.kill(sandbox.pids[0], signal.SIGKILL)
+                    for child in children():
+                        os.kill(child, signal.SIGKILL)
         await sandbox.assert_works()
-        assert len(sandbox.pids) == 2
 
 
 async def test_a_child_that_died_at_rest_is_not_the_next_files_fault(tmp_path: Path) -> None:
     async with sandboxed(tmp_path) as sandbox:
         await sandbox.assert_works()
-        os.kill(sandbox.pids[0], signal.SIGKILL)
-        await gone(sandbox.pids[0])
+        [child] = children()
+        os.kill(child, signal.SIGKILL)
+        for _ in range(100):
+            await asyncio.sleep(0.02)  # the loop learns of it, too
+            if not children():
+                break
         await sandbox.assert_works()
 
 
 async def test_a_parser_that_hangs_is_ended_and_the_next_file_works(tmp_path: Path) -> None:
     async with sandboxed(tmp_path, Limits(document_s=1.5)) as sandbox:
         await sandbox.assert_works()
-        os.kill(sandbox.pids[0], signal.SIGSTOP)
+        [stopped] = children()
+        os.kill(stopped, signal.SIGSTOP)
         with pytest.raises(ParserTimedOut, match=r"slow\.txt: parsing took longer"):
             await sandbox.parse(sandbox.source("slow.txt", "Words."))
+        assert children() == []
         await sandbox.assert_works()
-        assert len(sandbox.pids) == 2
-        with pytest.raises(ProcessLookupError):
-            os.kill(sandbox.pids[0], 0)
 
 
 async def test_a_child_is_recycled_after_its_files(tmp_path: Path) -> None:
     async with sandboxed(tmp_path, Limits(files_per_child=2)) as sandbox:
-        started = []
+        alive = []
         for _ in range(5):
             await sandbox.assert_works()
-            started.append(len(sandbox.pids))
-    assert started == [1, 1, 2, 2, 3]
+            alive.append(children())
+    assert [len(pids) for pids in alive] == [1, 0, 1, 0, 1]
+    assert len({*alive[0], *alive[2], *alive[4]}) == 3
 
 
 async def test_text_over_the_limit_is_refused_and_the_next_file_works(tmp_path: Path) -> None:
     async with sandboxed(tmp_path, Limits(text_chars=1_000)) as sandbox:
         with pytest.raises(DocumentTooLarge, match="over 1,000 characters"):
             await sandbox.parse(sandbox.source("long.txt", "x" * 1_001))
+        [child] = children()
         [found] = await sandbox.parse(sandbox.source("fits.txt", "x" * 1_000))
         assert len(found.document.text) == 1_000
-        assert len(sandbox.pids) == 1
+        assert children() == [child]
 
 
 async def test_one_line_over_the_limit_does_not_fail_the_others(tmp_path: Path) -> None:
@@ -192,8 +203,9 @@ async def test_a_child_can_not_take_more_memory_than_its_cap(tmp_path: Path) -> 
         os.truncate(source.path, 400 * 1024**2)
         with pytest.raises(DocumentTooLarge, match="needs more memory than is allowed"):
             await sandbox.parse(source)
+        [child] = children()
         await sandbox.assert_works()
-        assert len(sandbox.pids) == 1
+        assert children() == [child]
 
 
 async def test_abandoning_the_documents_of_a_file_frees_the_slot(tmp_path: Path) -> None:
@@ -207,7 +219,7 @@ async def test_abandoning_the_documents_of_a_file_frees_the_slot(tmp_path: Path)
 async def test_cancelling_a_caller_frees_the_slot(tmp_path: Path) -> None:
     async with sandboxed(tmp_path) as sandbox:
         await sandbox.assert_works()
-        os.kill(sandbox.pids[0], signal.SIGSTOP)
+        os.kill(children()[0], signal.SIGSTOP)
         stuck = asyncio.create_task(sandbox.parse(sandbox.source("a.txt", "Words.")))
         await asyncio.sleep(0.1)
         stuck.cancel()
@@ -220,11 +232,19 @@ async def test_no_more_children_run_than_the_pool_has_room_for(tmp_path: Path) -
         sources = [sandbox.source(f"{i}.txt", f"File {i}.") for i in range(6)]
         found = await asyncio.gather(*(sandbox.parse(source) for source in sources))
         assert [document.document.text for [document] in found] == [f"File {i}." for i in range(6)]
-        assert len(sandbox.pids) == 2
+        assert len(children()) == 2
 
 
 async def test_closing_ends_the_children(tmp_path: Path) -> None:
     async with sandboxed(tmp_path) as sandbox:
         await sandbox.assert_works()
-    with pytest.raises(ProcessLookupError):
-        os.kill(sandbox.pids[0], 0)
+        assert len(children()) == 1
+    assert children() == []
+
+
+async def test_a_child_knows_none_of_the_services_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_ADMIN_KEY", "sesame")
+    async with sandboxed(tmp_path) as sandbox:
+        await sandbox.assert_works()
+        [seen] = [environment(child) for child in children()]
+    assert b"PATH=" in seen and b"RAG_" not in seen

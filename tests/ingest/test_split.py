@@ -99,8 +99,8 @@ def test_overlap_makes_no_chunk_that_lies_within_another() -> None:
         "-" * 20_000,
         f"{'q7' * 1_000} {'the cat sat on the mat ' * 50}",
     ],
-    ids=["one word", "one long compound", "only spaces", "all kinds of space", "emoji", "CJK", "line ends", "short lines",
-         "far apart", "punctuation", "a word before words"],
+    ids=["one word", "one long compound", "only spaces", "all kinds of space", "emoji", "CJK", "line ends",
+         "short lines", "far apart", "punctuation", "a word before words"],
 )  # fmt: skip
 @pytest.mark.parametrize("max_tokens", [8, 160])
 def test_pathological_text_is_cut_exactly_and_within_budget(tokenizer: Tokenizer, text: str, max_tokens: int) -> None:

@@ -136,7 +136,9 @@ def test_metrics_count_what_was_answered(hill: Service) -> None:
     hill.answer(QUESTION)
     lines = hill.http.get("/metrics").text.splitlines()
     assert any(line.startswith('rag_answers_total{outcome="answered"}') for line in lines)
-    assert any(line.startswith('rag_requests_total{method="POST",route="/api/v1/answers",status="200"}') for line in lines)
+    assert any(
+        line.startswith('rag_requests_total{method="POST",route="/api/v1/answers",status="200"}') for line in lines
+    )
 
 
 def test_the_request_id_comes_back(hill: Service) -> None:

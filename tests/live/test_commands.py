@@ -33,7 +33,7 @@ def test_ingest_takes_a_folder_and_says_what_became_of_each_file(service: Servic
     assert "inner/well.txt done" in done.stdout
     assert "empty.txt rejected" in done.stdout
     assert "hidden" not in done.stdout
-    again = rag(service, "ingest", str(folder / "inner"), program="ingest")
+    again = rag(service, str(folder / "inner"), program="ingest")
     assert again.returncode == 0
     assert "well.txt" in again.stdout
 
@@ -75,7 +75,9 @@ def test_doctor_finds_a_healthy_service_healthy(service: Service) -> None:
 
 def test_doctor_names_what_is_wrong(service: Service, tmp_path: Path) -> None:
     env = clean_env(RAG_HOME=str(tmp_path / "home"), RAG_LLM__BASE_URL="http://127.0.0.1:9/v1", RAG_LLM__MODEL="m")
-    done = subprocess.run([str(BIN / "rag"), "doctor"], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [str(BIN / "rag"), "doctor"], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert "RAG_LLM__BASE_URL" in done.stdout
 

@@ -18,9 +18,7 @@ def llm() -> Iterator[FakeLanguageModel]:
 
 
 @pytest.fixture(scope="module")
-def bakery(
-    backends: Backends, llm: FakeLanguageModel, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def bakery(backends: Backends, llm: FakeLanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     env = {
         **backends.env,
         "RAG_LLM__BASE_URL": llm.url,
@@ -50,7 +48,12 @@ def test_the_model_gets_the_question_and_the_numbered_passages(bakery: Service, 
     assert QUESTION in user["content"]
     assert '<passage number="1"' in user["content"]
     assert "The bakery opens at six." in user["content"]
-    assert (request["model"], request["stream"], request["temperature"], request["max_tokens"]) == ("fake", True, 0.2, 50)
+    assert (request["model"], request["stream"], request["temperature"], request["max_tokens"]) == (
+        "fake",
+        True,
+        0.2,
+        50,
+    )
     assert "authorization: bearer sesame" in llm.headers[0].lower()
 
 
@@ -190,7 +193,9 @@ def test_a_second_reader_sees_the_same_stream(bakery: Service, llm: FakeLanguage
     assert found == seen
 
 
-def test_shutting_down_says_farewell_on_open_streams(backends: Backends, llm: FakeLanguageModel, bakery: Service) -> None:
+def test_shutting_down_says_farewell_on_open_streams(
+    backends: Backends, llm: FakeLanguageModel, bakery: Service
+) -> None:
     llm.then(hangs("It opens at"))
     env = {
         **backends.env,

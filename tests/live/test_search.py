@@ -52,7 +52,9 @@ def test_the_weight_of_the_dense_score_can_be_chosen(isle: Service) -> None:
         ({"missing": {"$nin": ["x"]}}, set(FILES)),
     ],
 )
-def test_a_filter_lets_through_exactly_what_it_says(isle: Service, wanted: dict[str, object], sources: set[str]) -> None:
+def test_a_filter_lets_through_exactly_what_it_says(
+    isle: Service, wanted: dict[str, object], sources: set[str]
+) -> None:
     for mode in ("hybrid", "dense", "lexical"):
         hits = isle.search(COLLECTION, "ferry museum gales", filter=wanted, mode=mode)
         assert {hit["source"] for hit in hits} == sources

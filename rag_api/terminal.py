@@ -1,0 +1,46 @@
+"""What the commands print: for people on a terminal, as plain lines elsewhere, as JSON lines for programs."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+PIPE_WIDTH = 200
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+def progress_bars(*, enabled: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, disable=not enabled)
+
+
+def print_json(value: Any) -> None:
+    out.print(json.dumps(value, ensure_ascii=False), markup=False)
+
+
+def say(
+    name: str, state: str, error: dict[str, Any] | None, *, as_json: bool, job: dict[str, Any] | None = None
+) -> None:
+    if as_json:
+        line = {"file": name, "state": state, "error": error, "job": job}
+        print_json(line)
+        return
+    detail = f": {error['message']}" if error else f", {job['chunks_done']} chunks" if job else ""
+    out.print(f"{name} {state}{detail}", markup=False)
+    for failure in (job or {}).get("failures", ())[:20]:
+        out.print(f"  {failure['source']}: {failure['error']['message']}", markup=False)
+
+
+def print_sources(cited: dict[int, dict[str, Any]], passages: dict[int, dict[str, Any]]) -> None:
+    for n, citation in sorted(cited.items()):
+        passage = passages[n]
+        out.print(f"\n\\[{n}] [bold]{passage['source']}[/bold] {place(passage)}  ({citation['verdict']})")
+        out.print(f"    “{' '.join(citation['quote'].split())}”", markup=False)
+
+
+def place(found: dict[str, Any]) -> str:
+    page = f"p. {found['page']}" if found["page"] else ""
+    return ", ".join(part for part in (page, found["section"]) if part)
