@@ -52,6 +52,7 @@ class Pipeline:
     sink: ChunkSink
     batch_chunks: int = 256
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _waiting: set[_Pending] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._arrived: asyncio.Queue[_Item] = asyncio.Queue(maxsize=2 * self.batch_chunks)
@@ -65,10 +66,16 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pending in self._waiting:
+            pending.published.cancel()
 
     async def ingest(self, draft: Draft) -> None:
         """Returns when the draft is published; raises what kept it from that. Cancelling it drops what is queued."""
+        if not draft.chunks:
+            await self.sink.publish([draft.version])
+            return
         pending = _Pending(draft, len(draft.chunks), asyncio.get_running_loop().create_future())
+        self._waiting.add(pending)
         try:
             for chunk in draft.chunks:
                 if pending.published.done():
@@ -76,6 +83,7 @@ class Pipeline:
                 await self._arrived.put(_Item(pending, chunk))
             await pending.published
         finally:
+            self._waiting.discard(pending)
             pending.published.cancel()
 
     async def _embed(self) -> None:
@@ -86,13 +94,13 @@ class Pipeline:
             try:
                 texts = [text_to_embed(item.pending.draft.title, item.chunk) for item in batch]
                 vectors = await self.embedder.embed_documents(texts)
+                chunks = [
+                    EmbeddedChunk(item.pending.draft.version, item.pending.draft.title, item.chunk, vector)
+                    for item, vector in zip(batch, vectors, strict=True)
+                ]
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the drafts of this batch
                 _fail(batch, error)
                 continue
-            chunks = [
-                EmbeddedChunk(item.pending.draft.version, item.pending.draft.title, item.chunk, vector)
-                for item, vector in zip(batch, vectors, strict=True)
-            ]
             await self._embedded.put(list(zip(batch, chunks, strict=True)))
 
     async def _next_batch(self) -> list[_Item]:

@@ -71,20 +71,26 @@ class ParserPool:
         self, source: Source, title: str, tokenizer: Path | None, splitting: Splitting
     ) -> AsyncGenerator[SplitDocument, None]:
         """The documents of a file in order: one, or many when it is a bulk load. A `title` overrides the file's own."""
-        async with self._slots, self._child() as child:
-            request = {
-                "uri": source.uri,
-                "media_type": source.media_type,
-                "path": str(source.path),
-                "title": title,
-                "tokenizer": str(tokenizer) if tokenizer else None,
-                "splitting": asdict(splitting),
-                "text_chars": self.limits.text_chars,
-            }
-            await _send(child.process, request)
-            async with aclosing(self._answers(child, source)) as answers:
-                async for answer in answers:
-                    yield answer
+        request = {
+            "uri": source.uri,
+            "media_type": source.media_type,
+            "path": str(source.path),
+            "title": title,
+            "tokenizer": str(tokenizer) if tokenizer else None,
+            "splitting": asdict(splitting),
+            "text_chars": self.limits.text_chars,
+        }
+        async with self._slots:
+            while True:
+                async with self._child() as child:
+                    is_used = child.files > 1
+                    first = await self._ask(child, request, source)
+                    if first is None and is_used:
+                        continue  # it died at rest, which is not this file's fault
+                    async with aclosing(self._answers(child, source, first)) as answers:
+                        async for answer in answers:
+                            yield answer
+                return
 
     async def close(self) -> None:
         while self._idle:
@@ -116,9 +122,22 @@ class ParserPool:
         )
         return _Child(process)
 
-    async def _answers(self, child: _Child, source: Source) -> AsyncGenerator[SplitDocument, None]:
+    async def _ask(self, child: _Child, request: dict[str, Any], source: Source) -> dict[str, Any] | None:
+        """The first frame of the answer; None when the child is dead."""
+        await _send(child.process, request)
+        try:
+            return await self._frame(child.process, source)
+        except ParserCrashed:
+            if child.files > 1:
+                return None
+            raise
+
+    async def _answers(
+        self, child: _Child, source: Source, first: dict[str, Any] | None
+    ) -> AsyncGenerator[SplitDocument, None]:
+        frame = first
         while True:
-            frame = await self._frame(child.process, source)
+            frame = frame or await self._frame(child.process, source)
             child.is_at_rest = frame["kind"] in ("error", "end")
             match frame["kind"]:
                 case "document":
@@ -130,6 +149,7 @@ class ParserPool:
                     raise _error_of(frame)
                 case "end":
                     return
+            frame = None
 
     async def _document(
         self, frame: dict[str, Any], process: asyncio.subprocess.Process, source: Source

@@ -11,7 +11,7 @@ _ABBREVIATIONS = frozenset(
     "z.b d.h bzw usw ggf str nr bd".split()
 )
 _CANDIDATE = re.compile(
-    r"""(?P<stop>[.!?…]+["'”’»)\]]*)(?=\s)    # a full stop and closing marks, then space
+    r"""(?P<stop>(?<![.!?…])[.!?…]++["'”’»)\]]*+)(?=\s)    # a full stop and closing marks, then space
       | (?P<wide>[。！？]+["”’」』）]*)         # full-width stops need no space
       | (?P<blank>\n[^\S\n]*\n)               # a blank line
       | (?P<line>\n)                          # a line's end, which may be a mere wrap
@@ -29,7 +29,7 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterato
     end = len(text) if end is None else end
     begin = start
     for candidate in _CANDIDATE.finditer(text, start, end):
-        if candidate.start() < begin or not _ends_sentence(text, begin, candidate):
+        if candidate.start() < begin or not _ends_sentence(text, begin, end, candidate):
             continue
         yield from _trimmed(text, begin, candidate.end())
         begin = candidate.end()
@@ -45,18 +45,18 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         yield Span(start, end)
 
 
-def _ends_sentence(text: str, begin: int, candidate: re.Match[str]) -> bool:
+def _ends_sentence(text: str, begin: int, end: int, candidate: re.Match[str]) -> bool:
     match candidate.lastgroup:
         case "stop":
-            return _is_full_stop(text, begin, candidate)
+            return _is_full_stop(text, begin, end, candidate)
         case "line":
-            return not _is_wrap(text, begin, candidate.start())
+            return not _is_wrap(text, begin, end, candidate.start())
         case _:
             return True
 
 
-def _is_full_stop(text: str, begin: int, candidate: re.Match[str]) -> bool:
-    if not _STARTS.match(text, candidate.end()):
+def _is_full_stop(text: str, begin: int, end: int, candidate: re.Match[str]) -> bool:
+    if not _STARTS.match(text, candidate.end(), end):
         return False
     if text[candidate.start()] != ".":
         return True
@@ -67,6 +67,6 @@ def _is_full_stop(text: str, begin: int, candidate: re.Match[str]) -> bool:
     return last not in _ABBREVIATIONS and not re.fullmatch(r"[^\W\d]|(?:[^\W\d]\.)+[^\W\d]", last)
 
 
-def _is_wrap(text: str, begin: int, at: int) -> bool:
+def _is_wrap(text: str, begin: int, end: int, at: int) -> bool:
     line_start = max(text.rfind("\n", 0, at) + 1, begin)
-    return at - line_start >= WRAP_CHARS and not _NEW_ITEM.match(text, at + 1)
+    return at - line_start >= WRAP_CHARS and not _NEW_ITEM.match(text, at + 1, end)

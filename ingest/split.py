@@ -52,22 +52,25 @@ class _Window:
 def split(document: Document, tokenizer: Tokenizer, splitting: Splitting) -> Iterator[Chunk]:
     text, at, index = document.text, _skip_space(document.text, 0), 0
     while at < len(text):
-        window = _window(document, at, tokenizer)
+        window = _window(document, at, tokenizer, splitting)
         is_last = window.end == len(text)
         while at < window.end:
             end, tokens, fits = _chunk_end(text, window, at, splitting)
             if fits and not is_last:
                 break  # the next window may hold more of this chunk
+            if _cuts_word(text, at) or _cuts_word(text, end):  # a piece of a word has tokens of its own
+                end, tokens = _fitted(text, at, end, tokenizer, splitting)
             span = Span(at, _strip_space(text, at, end))
             yield Chunk(index, span.of(text), span, document.section_at(at), document.page_at(at), tokens)
             index += 1
             at = _next_start(text, window, at, end, splitting)
 
 
-def _window(document: Document, start: int, tokenizer: Tokenizer) -> _Window:
-    text, end = document.text, min(len(document.text), start + WINDOW_CHARS)
+def _window(document: Document, start: int, tokenizer: Tokenizer, splitting: Splitting) -> _Window:
+    size = max(WINDOW_CHARS, 4 * splitting.max_tokens * MAX_TOKEN_CHARS)  # more than any chunk
+    text, end = document.text, min(len(document.text), start + size)
     if end < len(text):
-        space = text.rfind(" ", start + WINDOW_CHARS // 2, end)
+        space = text.rfind(" ", start + size // 2, end)
         end = space if space > 0 else end
     stretch = text[start:end]
     offsets = [(a + start, b + start) for a, b in tokenizer(stretch) if b > a]
@@ -116,7 +119,23 @@ def _next_start(text: str, window: _Window, at: int, end: int, splitting: Splitt
     earliest = window.starts[max(0, last - splitting.overlap_tokens)]
     sentences = window.boundaries[2][1]
     candidate = bisect_left(sentences, max(earliest, at + 1))
-    return min(sentences[candidate], following) if candidate < len(sentences) else following
+    if candidate == len(sentences) or sentences[candidate] >= following:
+        return following
+    reached, _, _ = _chunk_end(text, window, sentences[candidate], splitting)
+    return sentences[candidate] if reached > following else following  # a chunk must bring something new
+
+
+def _cuts_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+
+
+def _fitted(text: str, at: int, end: int, tokenizer: Tokenizer, splitting: Splitting) -> tuple[int, int]:
+    """The end, moved back until the piece alone is within the budget, and its tokens."""
+    while True:
+        offsets = [(a, b) for a, b in tokenizer(text[at:end]) if b > a]
+        if len(offsets) <= splitting.max_tokens:
+            return end, len(offsets)
+        end = at + max(1, min(offsets[splitting.max_tokens - 1][1], end - at - 1))
 
 
 def _skip_space(text: str, at: int) -> int:

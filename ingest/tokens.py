@@ -7,11 +7,14 @@ from typing import TypeAlias
 
 Tokenizer: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
 
-_SMALL_PIECE = re.compile(r"\w{1,4}|[^\w\s]")
+_UNSPACED = (
+    "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"  # scripts in which a character may be a token
+)
+_SMALL_PIECE = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,4}}|[^\w\s]")
 
 
 def estimate_tokens(text: str) -> Sequence[tuple[int, int]]:
-    """For an embedder whose tokenizer is not known: pieces of at most four letters, more than any real one makes."""
+    """For an embedder whose tokenizer is not known: pieces of at most four letters."""
     return [match.span() for match in _SMALL_PIECE.finditer(text)]
 
 

@@ -2,10 +2,9 @@
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\n|\r)")
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +19,30 @@ class EventStreamDecoder:
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._rest = ""
+        self._begun: list[str] = []  # the pieces of a line whose end has not come
         self._is_first = True
+        self._after_cr = False
         self._event, self._id = "", ""
         self._data: list[str] = []
 
-    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
-        text = self._rest + self._decode(piece)
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
+        text = self._decode(piece)
         if self._is_first and text:
             text, self._is_first = text.removeprefix("\ufeff"), False
+        if self._after_cr and text:
+            text, self._after_cr = text.removeprefix("\n"), False  # the second half of a CRLF
+        found: list[ServerSentEvent] = []
         at = 0
-        for match in _LINE.finditer(text):
-            if match[2] == "\r" and match.end() == len(text):
-                break  # the second half of a CRLF may be on its way
-            at = match.end()
-            if event := self._line(match[1]):
-                yield event
-        self._rest = text[at:]
+        for end in _LINE_END.finditer(text):
+            self._begun.append(text[at : end.start()])
+            line, at = "".join(self._begun), end.end()
+            self._begun.clear()
+            self._after_cr = end[0] == "\r" and at == len(text)
+            if event := self._line(line):
+                found.append(event)
+        if at < len(text):
+            self._begun.append(text[at:])
+        return found
 
     def _line(self, line: str) -> ServerSentEvent | None:
         if not line:

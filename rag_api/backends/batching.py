@@ -53,13 +53,14 @@ class Batcher:
     async def __aenter__(self) -> "Batcher":
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._arrived = asyncio.Event()
+        self._under_way: list[_Text] = []
         self._task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        for waiting in (*self._queries, *self._documents):
+        for waiting in (*self._under_way, *self._queries, *self._documents):
             waiting.call.done.cancel()
         self._thread.shutdown(cancel_futures=True)
 
@@ -80,18 +81,17 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
-            batch = self._take(self._queries) or self._take(self._documents)
+            batch = self._under_way = self._take(self._queries) or self._take(self._documents)
             if not batch:
                 self._arrived.clear()
                 continue
             try:
                 vectors = await loop.run_in_executor(self._thread, self.encode, [item.text for item in batch])
+                _deliver(batch, vectors)
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers in this batch
                 for item in batch:
                     if not item.call.done.done():
                         item.call.done.set_exception(error)
-                continue
-            _deliver(batch, vectors)
 
     def _take(self, queue: deque[_Text]) -> list[_Text]:
         batch: list[_Text] = []

@@ -33,36 +33,37 @@ class ChromaStore:
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
         if not ids:
             return
-        await self._id_of(index, create=True)
+        id_ = await self._id_of(index, create=True)
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_WRITE):
                 rows = slice(at, at + ROWS_A_WRITE)
                 embeddings = np.ascontiguousarray(vectors[rows], dtype=np.float32)
-                await self._call(index, "POST", "upsert", {"ids": list(ids[rows]), "embeddings": embeddings})
+                await self._call(index, id_, "POST", "upsert", {"ids": list(ids[rows]), "embeddings": embeddings})
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
-        if await self._id_of(index) is None:
+        id_ = await self._id_of(index)
+        if id_ is None:
             return []
         body = {"query_embeddings": vector.reshape(1, -1), "n_results": top_k, "include": ["distances"]}
-        found = await self._call(index, "POST", "query", body)
+        found = await self._call(index, id_, "POST", "query", body)
         # Chroma counts distance, people expect similarity
         return [Scored(id_, 1 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
-        if not ids or await self._id_of(index) is None:
+        id_ = await self._id_of(index)
+        if not ids or id_ is None:
             return
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_DELETE):
-                await self._call(index, "POST", "delete", {"ids": list(ids[at : at + ROWS_A_DELETE])})
+                await self._call(index, id_, "POST", "delete", {"ids": list(ids[at : at + ROWS_A_DELETE])})
 
     async def drop(self, index: str) -> None:
         self._ids.pop(index, None)
         await self._send("DELETE", f"{COLLECTIONS}/{index}", absent_ok=True)
 
     async def count(self, index: str) -> int:
-        if await self._id_of(index) is None:
-            return 0
-        return int(await self._call(index, "GET", "count"))
+        id_ = await self._id_of(index)
+        return 0 if id_ is None else int(await self._call(index, id_, "GET", "count"))
 
     async def ping(self) -> None:
         await self._send("GET", "api/v2/heartbeat")
@@ -81,10 +82,11 @@ class ChromaStore:
             self._ids[index] = found["id"]
         return self._ids[index]
 
-    async def _call(self, index: str, method: str, verb: str, body: dict[str, Any] | None = None) -> Any:
-        path = f"{COLLECTIONS}/{self._ids[index]}/{verb}"
+    async def _call(
+        self, index: str, id_: str | None, method: str, verb: str, body: dict[str, Any] | None = None
+    ) -> Any:
         try:
-            return await self._send(method, path, body)
+            return await self._send(method, f"{COLLECTIONS}/{id_}/{verb}", body)
         except VectorStoreUnavailable:
             self._ids.pop(index, None)  # it may have been made anew under another id
             raise

@@ -67,7 +67,7 @@ class TantivyIndex:
         writer = self._writer(index)
         for item in chunks:
             chunk_id = item.version.chunk_id(item.chunk.index)
-            writer.delete_documents("id", chunk_id)
+            writer.delete_documents_by_term("id", chunk_id)
             writer.add_document(
                 tantivy.Document(
                     id=chunk_id,
@@ -85,7 +85,7 @@ class TantivyIndex:
         if (self._folder / index).exists():
             writer = self._writer(index)
             for chunk_id in ids:
-                writer.delete_documents("id", chunk_id)
+                writer.delete_documents_by_term("id", chunk_id)
             writer.commit()
 
     def _drop(self, index: str) -> None:
@@ -156,7 +156,7 @@ def _term_queries(schema: Any, term: str) -> list[Any]:
 
 
 def _spaced(text: str) -> str:
-    return _UNSPACED.sub(r" \1 ", text)
+    return _UNSPACED.sub(r" \1 ", text.encode("utf-8", "replace").decode())  # half a surrogate pair is no text
 
 
 def _builder() -> Any:

@@ -1,5 +1,6 @@
 """From a question and its passages to the messages that a language model gets."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rag_api.core.hits import Passage
 from rag_api.errors import InvalidSettings
 
+_PASSAGE_TAG = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
 # every template with the variables that it may and must use
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "answer.system.md": frozenset({"instructions"}),
@@ -33,11 +35,17 @@ class Prompt:
     passages: tuple[Passage, ...]
 
 
+def fenced(text: str) -> str:
+    """Text that can't end or begin a passage, however it is written."""
+    return _PASSAGE_TAG.sub("&lt;", text)
+
+
 class Prompts:
     """The templates of `prompts/`, checked when made: each is there, and uses exactly its variables."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["fenced"] = fenced
         self._templates = {}
         for name, variables in TEMPLATES.items():
             if name not in sources:

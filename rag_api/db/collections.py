@@ -50,13 +50,13 @@ async def get(db: AsyncConnection, name: str) -> CollectionRow:
 async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
     query = select(*_COLUMNS).where(collections.c.deleted_at.is_(None))
     if cursor:
-        created_at, id_ = decode_cursor(cursor)
+        created_at, id_ = decode_cursor("collections", cursor)
         after = and_(collections.c.created_at == created_at, collections.c.id > id_)
         query = query.where(or_(collections.c.created_at > created_at, after))
     query = query.order_by(collections.c.created_at, collections.c.id).limit(limit + 1)
     rows = [CollectionRow(**row) for row in (await db.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(rows[:limit], encode_cursor(last.created_at, last.id) if last else None)
+    return Page(rows[:limit], encode_cursor("collections", last.created_at, last.id) if last else None)
 
 
 async def change(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> CollectionRow:
@@ -123,9 +123,14 @@ async def counts(db: AsyncConnection) -> dict[str, int]:
         .select_from(
             chunks.join(
                 documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version)
+            ).join(
+                collections,
+                and_(
+                    collections.c.id == documents.c.collection_id, collections.c.generation_id == chunks.c.generation_id
+                ),
             )
         )
-        .where(documents.c.deleted_at.is_(None))
+        .where(documents.c.deleted_at.is_(None), collections.c.deleted_at.is_(None))
     )
     return {
         name: int((await db.execute(query)).scalar_one())

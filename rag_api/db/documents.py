@@ -33,13 +33,13 @@ async def page(
     if status:
         query = query.where(_SHOWN.c.status == status)
     if cursor:
-        created_at, id_ = decode_cursor(cursor)
+        created_at, id_ = decode_cursor("documents", cursor)
         after = and_(documents.c.created_at == created_at, documents.c.id > id_)
         query = query.where((documents.c.created_at > created_at) | after)
     query = query.order_by(documents.c.created_at, documents.c.id).limit(limit + 1)
     rows = [_document(row) for row in (await db.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(rows[:limit], encode_cursor(last.created_at, last.document_id) if last else None)
+    return Page(rows[:limit], encode_cursor("documents", last.created_at, last.document_id) if last else None)
 
 
 async def text(db: AsyncConnection, document_id: str, version: int) -> str | None:

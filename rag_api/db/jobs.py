@@ -191,12 +191,12 @@ async def page(db: AsyncConnection, *, state: str | None, limit: int, cursor: st
     if state:
         query = query.where(jobs.c.state == state)
     if cursor:
-        created_at, id_ = decode_cursor(cursor)
+        created_at, id_ = decode_cursor("jobs", cursor)
         query = query.where((jobs.c.created_at < created_at) | and_(jobs.c.created_at == created_at, jobs.c.id < id_))
     query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
     rows = [JobRow(**row) for row in (await db.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(rows[:limit], encode_cursor(last.created_at, last.id) if last else None)
+    return Page(rows[:limit], encode_cursor("jobs", last.created_at, last.id) if last else None)
 
 
 async def counts(db: AsyncConnection) -> dict[str, int]:

@@ -43,7 +43,8 @@ async def forget(db: AsyncConnection, gone: Sequence[Remains]) -> None:
         await db.execute(delete(chunks).where(*of_chunks))
         await db.execute(delete(texts).where(texts.c.document_id == item.document_id, texts.c.version == item.version))
         which = (versions.c.document_id == item.document_id, versions.c.number == item.version)
-        if item.status == "failed":
+        status = (await db.execute(select(versions.c.status).where(*which))).scalar_one_or_none()
+        if status == "failed":  # unless its document was deleted meanwhile
             await db.execute(update(versions).where(*which).values(reap=False))
             continue
         await db.execute(delete(versions).where(*which))

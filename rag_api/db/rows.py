@@ -87,18 +87,20 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def encode_cursor(*place: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+def encode_cursor(name: str, *place: str) -> str:
+    """Of a place, in created-at and id, in the list of that name."""
+    return base64.urlsafe_b64encode(orjson.dumps([name, *place])).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str) -> tuple[str, ...]:
+def decode_cursor(name: str, cursor: str) -> tuple[str, str]:
     try:
         place = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError as error:
         raise InvalidCursor(cursor) from error
-    if not isinstance(place, list) or not all(isinstance(part, str) for part in place) or len(place) != 2:
-        raise InvalidCursor(cursor)
-    return tuple(place)
+    match place:
+        case [str(of), str(created_at), str(id_)] if of == name:
+            return created_at, id_
+    raise InvalidCursor(cursor)
 
 
 def error_of(code: str | None, message: str | None) -> Mapping[str, str] | None:

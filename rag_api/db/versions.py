@@ -176,11 +176,18 @@ async def fail(db: AsyncConnection, document_id: str, version: int, code: str, m
     )
 
 
+async def is_reaped(db: AsyncConnection, document_id: str, version: int) -> bool:
+    """Whether what a version left has been removed, or it is gone altogether."""
+    query = select(versions.c.reap).where(_is_version(document_id, version))
+    return not (await db.execute(query)).scalar_one_or_none()
+
+
 async def requeue(db: AsyncConnection, document_id: str, version: int) -> bool:
+    """Whether it can be tried again: it has failed, is not replaced, and nothing of it is being removed any more."""
     again = await db.execute(
         update(versions)
-        .where(_is_version(document_id, version), versions.c.status == "failed")
-        .values(status="queued", error_code=None, error_message=None, reap=False)
+        .where(_is_version(document_id, version), versions.c.status == "failed", versions.c.reap.is_(False))
+        .values(status="queued", error_code=None, error_message=None)
     )
     return bool(again.rowcount)
 

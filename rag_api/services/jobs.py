@@ -11,6 +11,7 @@ from rag_api.errors import JobFinished, JobNotFound
 
 FINAL_STATES = ("done", "failed", "cancelled")
 POLL_S = 0.25
+REAP_S = 10.0
 
 
 class Jobs:
@@ -49,8 +50,19 @@ class Jobs:
                 await versions.fail(db, row.document_id, row.version, "cancelled", "its job was cancelled")
         return await self.get(job_id)
 
+    async def _await_reaper(self, row: JobRow) -> None:
+        """The worker first removes what a failed try left, or it might remove what the next one writes."""
+        if not row.document_id or not row.version:
+            return
+        for _ in range(round(REAP_S / POLL_S)):
+            async with self._db.read() as db:
+                if await versions.is_reaped(db, row.document_id, row.version):
+                    return
+            await asyncio.sleep(POLL_S)
+
     async def retry(self, job_id: str) -> JobRow:
         row = await self.get(job_id)
+        await self._await_reaper(row)
         async with self._db.write() as db:
             if not await jobs.retry(db, job_id):
                 raise JobFinished(f"job {job_id!r} is {row.state}; only failed and cancelled jobs can be tried again")

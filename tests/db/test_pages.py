@@ -1,18 +1,26 @@
 """Lists in pages: each row once, in order, however long the pages are."""
 
+import base64
+import json
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 import pytest
 
 from rag_api.db import collections, documents, jobs
 from rag_api.db.database import Database
 from rag_api.db.jobs import Work
-from rag_api.db.rows import Page, decode_cursor, encode_cursor
+from rag_api.db.rows import Page
 from rag_api.errors import InvalidCursor
 from tests.db.catalogue import accept, add, new_collection
 
 COUNT = 11
+FORGED = [None, {}, 1, [], ["one"], [1, 2], [None, None], ["a", "b", "c", "d", "e"]]
 Turn = Callable[[int, str | None], Awaitable[Page[object]]]
+
+
+def encoded(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
 async def of_collections(db: Database) -> Turn:
@@ -72,10 +80,7 @@ async def test_pages_hold_every_row_once_and_in_order(db: Database, make: Callab
 
 
 @LISTS
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "é", "%%%", "bnVsbA", "e30", "-1", encode_cursor("one"), encode_cursor("a", "b", "c"), "WzEsMl0"],
-)
+@pytest.mark.parametrize("cursor", ["x", "é", "%%%", "-1", *(encoded(value) for value in FORGED)])
 async def test_a_cursor_that_no_list_gave_is_refused(db: Database, make: Callable[..., object], cursor: str) -> None:
     turn: Turn = await make(db)  # type: ignore[misc]
     with pytest.raises(InvalidCursor, match="not one that this list gave"):
@@ -89,10 +94,11 @@ async def test_a_cursor_of_another_list_is_refused(db: Database) -> None:
         await of_other(3, cursor)
 
 
-def test_a_cursor_is_one_plain_word() -> None:
-    cursor = encode_cursor("2025-01-01T00:00:00.000+00:00", "doc_é/?")
-    assert cursor.replace("-", "").replace("_", "").isalnum()
-    assert decode_cursor(cursor) == ("2025-01-01T00:00:00.000+00:00", "doc_é/?")
+@LISTS
+async def test_a_cursor_goes_into_an_address_as_it_is(db: Database, make: Callable[..., object]) -> None:
+    turn: Turn = await make(db)  # type: ignore[misc]
+    cursor = (await turn(3, None)).next_cursor
+    assert cursor and quote(cursor) == cursor
 
 
 async def test_documents_and_jobs_are_listed_by_state(db: Database) -> None:
