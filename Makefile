@@ -53,7 +53,7 @@ $(VENV)/.torch: Makefile
 	@echo "== making $(VENV) and installing $(TORCH): once, some minutes"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install -q $(if $(wildcard wheels),--find-links wheels) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@$(PIP) install -q $(if $(wildcard wheels),--find-links wheels) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(TORCH)
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.torch requirements.lock pyproject.toml

@@ -39,15 +39,15 @@ class ChatCompletionsModel:
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         request = self._client.build_request("POST", "chat/completions", json=self._body(prompt, sampling))
-        deadline_s = self._waits.first_token_s
+        deadline = asyncio.get_running_loop().time() + self._waits.first_token_s
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout_at(deadline):
                 response = await self._client.send(request, stream=True)
         except (TimeoutError, httpx.HTTPError) as error:
-            raise self._unreached(error, deadline_s) from error
+            raise self._unreached(error) from error
         try:
             await self._check(response)
-            async with aclosing(self._pieces(response)) as pieces:
+            async with aclosing(self._pieces(response, deadline)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
@@ -65,13 +65,12 @@ class ChatCompletionsModel:
             **({} if max_tokens is None else {"max_tokens": max_tokens}),
         }
 
-    async def _pieces(self, response: httpx.Response) -> AsyncGenerator[Piece, None]:
-        """One piece for all that arrived together."""
+    async def _pieces(self, response: httpx.Response, deadline: float) -> AsyncGenerator[Piece, None]:
+        """One piece for all that arrived together; the first before the deadline."""
         decoder = EventStreamDecoder()
         body = response.aiter_raw().__aiter__()
         finish_reason: str | None = None
         said = False
-        deadline = asyncio.get_running_loop().time() + self._waits.first_token_s
         while True:
             read = await self._read(body, deadline, said=said)
             if read is None:
@@ -105,12 +104,12 @@ class ChatCompletionsModel:
                 f"the connection to the language model was lost ({type(error).__name__}); ask again"
             ) from error
 
-    def _unreached(self, error: Exception, deadline_s: float) -> LanguageModelError:
+    def _unreached(self, error: Exception) -> LanguageModelError:
         where = f"the language model at {self._client.base_url}"
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
             return LanguageModelUnavailable(f"{where} can't be reached; check RAG_LLM__BASE_URL and that it runs")
         if isinstance(error, TimeoutError | httpx.TimeoutException):
-            return LanguageModelTimeout(f"{where} did not answer within {deadline_s:g} s; ask again")
+            return LanguageModelTimeout(f"{where} did not answer within {self._waits.first_token_s:g} s; ask again")
         return LanguageModelBroken(f"{where} closed the connection ({type(error).__name__}); ask again")
 
     async def _check(self, response: httpx.Response) -> None:
