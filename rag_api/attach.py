@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,11 @@ from rag_api.client import Client, ServerError
 from rag_api.home import is_owned, serving
 from rag_api.settings import Settings
 from rag_api.supervise import running
+from rag_api.terminal import err
 
 READY_S = 180.0
+POLL_S = 0.2
+SOON_S = 5.0
 
 
 @contextmanager
@@ -76,3 +79,38 @@ def _await_ready(client: Client) -> None:
             said = "; ".join(f"{name}: {state}" for name, state in found["checks"].items() if state != "ok")
         time.sleep(0.1)
     raise ServerError(f"the service did not get ready within {READY_S:.0f} s: {said}", code="not_ready", status=0)
+
+
+def tell_when_ready(url: str, key: str, stopped: threading.Event) -> None:
+    """Says when questions can be asked, and when what is being ingested can be found."""
+    began = time.monotonic()
+    with Client(url, key=key, timeout_s=SOON_S) as client:
+        if not _comes_true(lambda: _is_ready(client), stopped):
+            return
+        err.print(f"ready after {time.monotonic() - began:.1f} s: {url} (interactive docs at {url}/docs)")
+        if _is_idle(client):
+            return
+        err.print("ingesting what is queued")
+        if _comes_true(lambda: _is_idle(client), stopped):
+            err.print(f"all documents can be found, {time.monotonic() - began:.1f} s after the start")
+
+
+def _comes_true(question: Callable[[], bool], stopped: threading.Event) -> bool:
+    """Waits for it; False when stopped before."""
+    while not question():
+        if stopped.wait(POLL_S):
+            return False
+    return True
+
+
+def _is_ready(client: Client) -> bool:
+    with contextlib.suppress(ServerError):
+        return bool(client.readiness()["status"] == "ready")
+    return False
+
+
+def _is_idle(client: Client) -> bool:
+    with contextlib.suppress(ServerError):
+        jobs = client.stats()["jobs"]
+        return not (jobs["queued"] or jobs["running"])
+    return False

@@ -1,9 +1,9 @@
 """The commands. Each talks to the server that owns the home, or starts the same service for its own time."""
 
 import asyncio
-import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from rag_api import telemetry
-from rag_api.attach import server
+from rag_api.attach import server, tell_when_ready
 from rag_api.client import Client, ServerError
 from rag_api.doctor import examine
 from rag_api.errors import RagError
@@ -162,23 +162,14 @@ async def _serve(settings: Settings, samples: Path | None) -> None:
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    began = time.monotonic()
+    key, quitting = settings.admin_key.get_secret_value(), threading.Event()
     async with running(settings, samples=samples) as service:
         err.print(f"starting at {service.url}; the first answer needs the embedder, which takes some seconds to load")
-        told = asyncio.create_task(_tell_when_ready(service.url, began))
+        telling = asyncio.create_task(asyncio.to_thread(tell_when_ready, service.url, key, quitting))
         await stopped.wait()
-        told.cancel()
         err.print("stopping")
-
-
-async def _tell_when_ready(url: str, began: float) -> None:
-    with Client(url) as client:
-        while True:
-            with contextlib.suppress(ServerError):
-                if (await asyncio.to_thread(client.readiness))["status"] == "ready":
-                    break
-            await asyncio.sleep(0.1)
-    err.print(f"ready after {time.monotonic() - began:.1f} s: {url} (interactive docs at {url}/docs)")
+        quitting.set()
+        await telling
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:

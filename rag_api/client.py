@@ -70,6 +70,9 @@ class Client:
         rows: list[dict[str, Any]] = found["documents"]
         return rows
 
+    def stats(self) -> dict[str, Any]:
+        return self._call("GET", "/api/v1/stats")
+
     def job(self, job_id: str) -> dict[str, Any]:
         return self._call("GET", f"/api/v1/jobs/{job_id}")
 

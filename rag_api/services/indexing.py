@@ -30,7 +30,7 @@ async def patiently(call: Callable[[], Awaitable[T]], *, patience_s: float) -> T
         except Unavailable as error:
             if loop.time() + wait_s > deadline:
                 raise
-            log(__name__).info("waiting", reason=str(error))
+            log(__name__).debug("waiting", reason=str(error))
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 

@@ -33,8 +33,9 @@ def test_the_closest_sentence_comes_first() -> None:
 
 
 def test_a_rare_word_of_the_question_counts_more_than_a_common_one() -> None:
-    rows = [candidate("Fares for dogs."), candidate("Fares for all."), candidate("Fares for two.")]
-    assert chosen("dogs", rows, [0.5, 0.6, 0.6], 1) == ["Fares for dogs."]
+    rows = [candidate(text, title="") for text in ("Prices for all.", "Prices for two.", "Dogs go free.")]
+    assert chosen("prices dogs", rows, [0.5, 0.5, 0.5], 1) == ["Dogs go free."]
+    assert chosen("prices", rows, [0.5, 0.5, 0.5], 1) == ["Prices for all."]
 
 
 def test_a_word_of_the_title_counts_as_one_of_the_sentence() -> None:

@@ -1,5 +1,7 @@
 """Documents and their versions: accepted, published, replaced, deleted, filtered."""
 
+import asyncio
+
 import numpy as np
 
 from rag_api.db import chunks, documents, versions
@@ -55,6 +57,15 @@ async def test_many_are_accepted_at_once_in_their_order(db: Database) -> None:
     assert [row.version for row in accepted] == [1, 2, 1, 1]
     assert accepted[1].document_id == known.document_id
     assert len({row.document_id for row in accepted}) == 4
+
+
+async def test_two_processes_may_write_at_once(db: Database) -> None:
+    collection, other_process = await new_collection(db), Database(db.url)
+    tries = [accept(which, collection, f"{i}.txt") for i in range(25) for which in (db, other_process)]
+    accepted = await asyncio.gather(*tries)
+    await other_process.close()
+    assert len({row.document_id for row in accepted}) == 25
+    assert sorted(row.version or 0 for row in accepted) == [0] * 25 + [1] * 25
 
 
 async def test_one_source_in_two_collections_is_two_documents(db: Database) -> None:

@@ -75,6 +75,13 @@ def test_overlap_shows_in_the_next_chunk() -> None:
     assert all(chunk.text.startswith("Sentence") for chunk in chunks)
 
 
+@pytest.mark.parametrize(("overlap", "repeated"), [(7, 4), (8, 8)])
+def test_overlap_is_as_many_sentences_as_fit_it(overlap: int, repeated: int) -> None:
+    text = "One two three. " * 40  # 4 tokens each
+    for one, following in pairwise(cut(text, overlap_tokens=overlap)):
+        assert len(MINILM(text[following.span.start : one.span.end])) == repeated
+
+
 def test_overlap_makes_no_chunk_that_lies_within_another() -> None:
     sentence = "A gull cries over the pier at noon. "  # 10 tokens
     text = sentence * 8
