@@ -68,6 +68,10 @@ class Pipeline:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for pending in self._waiting:
             pending.published.cancel()
+        while self._waiting:  # those who wait for room in the queue, too
+            while not self._arrived.empty():
+                self._arrived.get_nowait()
+            await asyncio.sleep(0)
 
     async def ingest(self, draft: Draft) -> None:
         """Returns when the draft is published; raises what kept it from that. Cancelling it drops what is queued."""

@@ -177,6 +177,8 @@ class ParserPool:
                 f"{source.uri}: parsing took longer than {self.limits.document_s:.0f} s; split the file or save it anew"
             ) from error
         except asyncio.IncompleteReadError as error:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # it has closed its output; it may still be running
             status = await process.wait()
             raise ParserCrashed(
                 f"{source.uri}: the parser's process ended with status {status} on this file; save it in another format"

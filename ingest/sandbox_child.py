@@ -85,6 +85,9 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 _write(answers, frame)
         except IngestError as error:
             _write(answers, {"kind": "error", "code": error.code, "message": str(error)})
+        except OSError as error:
+            message = f"{request['uri']}: its bytes can't be read ({error.strerror}); upload it again"
+            _write(answers, {"kind": "error", "code": "broken_document", "message": message})
         except MemoryError:
             message = f"{request['uri']}: parsing needs more memory than is allowed; split the file"
             _write(answers, {"kind": "error", "code": "document_too_large", "message": message})

@@ -126,7 +126,7 @@ def _next_start(text: str, window: _Window, at: int, end: int, splitting: Splitt
 
 
 def _cuts_word(text: str, at: int) -> bool:
-    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+    return 0 < at < len(text) and not text[at - 1].isspace() and not text[at].isspace()
 
 
 def _fitted(text: str, at: int, end: int, tokenizer: Tokenizer, splitting: Splitting) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class Batcher:
         await asyncio.gather(self._task, return_exceptions=True)
         for waiting in (*self._under_way, *self._queries, *self._documents):
             waiting.call.done.cancel()
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:
         """Vectors of shape (len(texts), dimension) in the order of the texts. Raises TooBusy."""

@@ -31,6 +31,23 @@ _COLUMNS = (
 
 
 async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
+    """The same chunk again replaces itself."""
+    is_same = and_(
+        chunks.c.generation_id == bindparam("of_generation"),
+        chunks.c.document_id == bindparam("of_id"),
+        chunks.c.version == bindparam("of_version"),
+        chunks.c.index == bindparam("of_index"),
+    )
+    keys = [
+        {
+            "of_generation": item.version.generation_id,
+            "of_id": item.version.document_id,
+            "of_version": item.version.version,
+            "of_index": item.chunk.index,
+        }
+        for item in items
+    ]
+    await db.execute(delete(chunks).where(is_same), keys)
     await db.execute(
         insert(chunks),
         [

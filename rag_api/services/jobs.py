@@ -59,6 +59,7 @@ class Jobs:
                 if await versions.is_reaped(db, row.document_id, row.version):
                     return
             await asyncio.sleep(POLL_S)
+        raise JobFinished(f"what job {row.id!r} left is still being removed; try again when the worker runs")
 
     async def retry(self, job_id: str) -> JobRow:
         row = await self.get(job_id)

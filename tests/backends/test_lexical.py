@@ -38,7 +38,7 @@ async def search(lexical: TantivyIndex, text: str) -> list[int]:
     return [int(scored.chunk_id.rsplit(":")[-1]) for scored in await lexical.search(INDEX, text, top_k=10)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(max_size=100)
     | st.lists(st.sampled_from(["ferry", "AND", "OR", "NOT", '"', "(", ")", "text:", "*", "~2", "^", "\\", "+", "-",

@@ -190,11 +190,12 @@ async def test_a_draft_without_chunks_is_published_at_once() -> None:
     assert sink.documents == ["empty"]
 
 
-async def test_closing_lets_nobody_wait_for_ever() -> None:
+@pytest.mark.parametrize("chunks", [1, 100])
+async def test_closing_lets_nobody_wait_for_ever(chunks: int) -> None:
     embedder = CountingEmbedder()
     embedder.gate.clear()
-    async with Pipeline(embedder, ListSink()) as pipeline:
-        waiting = asyncio.create_task(pipeline.ingest(draft("a", 1)))
+    async with Pipeline(embedder, ListSink(), 8) as pipeline:
+        waiting = asyncio.create_task(pipeline.ingest(draft("a", chunks)))
         await asyncio.wait_for(embedder.begun.wait(), WAIT_S)
     _, pending = await asyncio.wait([waiting], timeout=1)
     waiting.cancel()

@@ -87,8 +87,8 @@ async def test_a_text_file_comes_back_as_a_document_with_its_chunks(tmp_path: Pa
 
 async def test_a_given_title_wins_and_takes_its_tokens_from_each_chunk(tmp_path: Path) -> None:
     async with sandboxed(tmp_path) as sandbox:
-        source = sandbox.source("notes.txt", WORDS * 40)
-        [found] = await sandbox.parse(source, title="a b c d e f g h i j", tokenizer=MINILM)
+        notes = sandbox.source("notes.txt", WORDS * 40)
+        [found] = await sandbox.parse(notes, title="a b c d e f g h i j", tokenizer=MINILM)
     assert found.document.title == found.embedded_title == "a b c d e f g h i j"
     assert max(chunk.tokens for chunk in found.chunks) <= 22
 
@@ -211,8 +211,7 @@ async def test_a_child_can_not_take_more_memory_than_its_cap(tmp_path: Path) -> 
 async def test_abandoning_the_documents_of_a_file_frees_the_slot(tmp_path: Path) -> None:
     async with sandboxed(tmp_path) as sandbox:
         async with aclosing(sandbox.stream(sandbox.source("bulk.jsonl", lines(500)))) as found:
-            first = await anext(found)
-        assert first.document.source == "doc-0"
+            assert (await anext(found)).document.source == "doc-0"
         await sandbox.assert_works()
 
 

@@ -94,7 +94,7 @@ def test_overlap_makes_no_chunk_that_lies_within_another() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "x" * WORD_CHARS,
+        "x" * 30_000,
         "supercalifragilistic" * 2_000,
         " " * WORD_CHARS,
         " \n\u2028\t" * 1_000,
@@ -105,9 +105,10 @@ def test_overlap_makes_no_chunk_that_lies_within_another() -> None:
         ("word" + " " * 5_000) * 10,
         "-" * 20_000,
         f"{'q7' * 1_000} {'the cat sat on the mat ' * 50}",
+        f"{'→x' * 960}{'→' * 40} {'the cat sat on the mat ' * 50}",
     ],
     ids=["one word", "one long compound", "only spaces", "all kinds of space", "emoji", "CJK", "line ends",
-         "short lines", "far apart", "punctuation", "a word before words"],
+         "short lines", "far apart", "punctuation", "a word before words", "signs before words"],
 )  # fmt: skip
 @pytest.mark.parametrize("max_tokens", [8, 160])
 def test_pathological_text_is_cut_exactly_and_within_budget(tokenizer: Tokenizer, text: str, max_tokens: int) -> None:
@@ -115,6 +116,14 @@ def test_pathological_text_is_cut_exactly_and_within_budget(tokenizer: Tokenizer
     assert_exact_and_whole(text, chunks)
     counted = [len(tokenizer(chunk.text)) for chunk in chunks]
     assert max(counted, default=0) <= max_tokens
+
+
+@TOKENIZERS
+def test_a_word_of_hundreds_of_thousands_of_characters_is_cut(tokenizer: Tokenizer) -> None:
+    text = "x" * WORD_CHARS
+    chunks = cut(text, tokenizer, 160)
+    assert_exact_and_whole(text, chunks)
+    assert max(len(tokenizer(chunk.text)) for chunk in chunks) <= 160
 
 
 def test_white_space_makes_no_chunk() -> None:
