@@ -125,3 +125,9 @@ def test_every_locked_package_has_a_version_and_hashes(name: str) -> None:
     blocks = re.split(r"\n(?=\S)", (ROOT / name).read_text("utf-8").strip())
     assert len(blocks) > 50
     assert [block.split()[0] for block in blocks if "==" not in block or "--hash=sha256:" not in block] == []
+
+
+def test_a_wheel_carries_every_package_and_the_prompts() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"])
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES}
+    assert listed == there | {"rag_api.prompts"}
