@@ -11,6 +11,25 @@ from typing import TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
+MAX_JSON_DEPTH = 32
+
+
+def json_problem(value: object, depth: int = MAX_JSON_DEPTH) -> str | None:
+    """Why parsed JSON can't be kept, or None: nested too deeply, or with half a surrogate pair in it."""
+    if not depth:
+        return f"it is nested more than {MAX_JSON_DEPTH} levels deep"
+    match value:
+        case str() if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return "it holds half a surrogate pair, which is no text"
+        case dict():
+            parts = [*value.keys(), *value.values()]
+        case list() | tuple():
+            parts = list(value)
+        case _:
+            return None
+    return next((problem for part in parts if (problem := json_problem(part, depth - 1))), None)
+
+
 def new_id(kind: str) -> str:
     """A fresh id such as `doc_5f0c…`: 128 random bits after the kind, so that ids are never used twice."""
     return f"{kind}_{uuid.uuid4().hex}"

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,19 @@ from rag_api.terminal import err, out, place, print_json, print_sources, progres
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 FILES_A_REQUEST = 20
 
+
+class Mode(StrEnum):
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    READY = "ready"
+    FAILED = "failed"
+
+
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines for programs.")]
 
@@ -41,8 +55,10 @@ def main() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "",
-    port: Annotated[int | None, typer.Option(help="Port to serve on.")] = None,
-    samples: Annotated[Path | None, typer.Option(help="Folder to ingest on the first start.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on.", min=0, max=65535)] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Folder to ingest on the first start.", exists=True, file_okay=False)
+    ] = None,
 ) -> None:
     """Serve the HTTP interface until stopped."""
     settings = load_settings()
@@ -58,6 +74,8 @@ def ingest(
 ) -> None:
     """Put documents into a collection, and wait until they can be found."""
     files = list(_files(paths))
+    if not files:
+        raise typer.BadParameter(f"there are no files in {', '.join(map(str, paths))}")
     with server(load_settings()) as client:
         rows = _upload(client, collection, files)
         failed = _follow(client, rows, as_json=as_json)
@@ -102,7 +120,7 @@ def search(
     query: str,
     collection: CollectionOption = "default",
     top_k: Annotated[int, typer.Option(help="How many hits.")] = 10,
-    mode: Annotated[str, typer.Option(help="hybrid, dense or lexical.")] = "hybrid",
+    mode: Annotated[Mode, typer.Option(help="Which index to ask.")] = Mode.HYBRID,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is found for a query."""
@@ -123,7 +141,7 @@ def search(
 @app.command()
 def documents(
     collection: CollectionOption = "default",
-    status: Annotated[str | None, typer.Option(help="queued, ready or failed.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only those in this state.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a collection's documents."""

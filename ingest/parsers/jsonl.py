@@ -8,7 +8,7 @@ from typing import BinaryIO
 import orjson
 
 from ingest.clean import storable
-from ingest.documents import Block, Json, Parsed, Source
+from ingest.documents import Block, Json, Parsed, Source, json_problem
 from ingest.errors import BrokenDocument, DocumentTooLarge, EmptyDocument, IngestError
 from ingest.parsers import Failure
 from ingest.parsers.decoding import with_line_feeds
@@ -63,6 +63,8 @@ def _record(line: bytes, place: str) -> dict[str, Json]:
         raise BrokenDocument(f"'{place}' is not JSON in UTF-8 ({error}): repair the line") from error
     if not isinstance(record, dict):
         raise BrokenDocument(f"'{place}' is not a JSON object: write {{\"text\": …}}")
+    if problem := json_problem(record):
+        raise BrokenDocument(f"'{place}' can't be kept: {problem}")
     return record
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import orjson
+from pydantic import BaseModel, ValidationError
 
 from rag_api.core.ports import Piece, Sampling, Usage
 from rag_api.core.prompts import Prompt
@@ -84,8 +85,10 @@ class ChatCompletionsModel:
             if failure:
                 raise failure
             if is_over:
-                yield Piece(finish_reason=finish_reason or "stop")
-                return
+                finish_reason = finish_reason or "stop"
+                break
+        if not said:
+            raise LanguageModelBroken("the language model ended its answer without a word; ask again")
         if finish_reason is None:
             raise LanguageModelBroken("the language model broke off in the middle of its answer; ask again")
         yield Piece(finish_reason=finish_reason)
@@ -125,7 +128,7 @@ class ChatCompletionsModel:
         where = f"the language model answers {response.status_code}: {said}"
         match response.status_code:
             case 401 | 403:
-                raise LanguageModelRefused(f"{where}; check RAG_LLM__API_KEY")
+                raise LanguageModelRefused(f"the language model answers {response.status_code}; check RAG_LLM__API_KEY")
             case 404:
                 raise LanguageModelRefused(f"{where}; check RAG_LLM__BASE_URL and RAG_LLM__MODEL")
             case 429:
@@ -148,30 +151,49 @@ def _merge(events: Iterable[ServerSentEvent]) -> tuple[Piece, bool, LanguageMode
         except LanguageModelError as error:
             failure = error
             break
-        for choice in chunk.get("choices") or []:
-            texts.append((choice.get("delta") or {}).get("content") or "")
-            finish_reason = choice.get("finish_reason") or finish_reason
-        usage = _usage(chunk.get("usage")) or usage
+        for choice in chunk.choices or ():
+            texts.append((choice.delta and choice.delta.content) or "")
+            finish_reason = choice.finish_reason or finish_reason
+        if chunk.usage:
+            usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, chunk.usage.total_tokens)
     return Piece("".join(texts), finish_reason, usage), is_over, failure
 
 
-def _chunk(data: str) -> dict[str, Any]:
+def _chunk(data: str) -> "_Chunk":
+    """Raises LanguageModelBroken for an error object, and for what is no chunk of a chat completion."""
     try:
-        chunk = orjson.loads(data)
+        raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise LanguageModelBroken("the language model sent something that is no JSON; ask again") from error
-    if not isinstance(chunk, dict):
-        raise LanguageModelBroken("the language model sent JSON that is no object; ask again")
-    if failure := chunk.get("error"):
+    if isinstance(raw, dict) and (failure := raw.get("error")):
         said = failure.get("message") if isinstance(failure, dict) else failure
         raise LanguageModelBroken(f"the language model failed while answering: {said}")
-    return chunk
+    try:
+        return _Chunk.model_validate(raw)
+    except ValidationError as error:
+        raise LanguageModelBroken("the language model sent JSON that is no chat completion; ask again") from error
 
 
-def _usage(raw: Any) -> Usage | None:
-    if not isinstance(raw, dict) or "total_tokens" not in raw:
-        return None
-    return Usage(int(raw.get("prompt_tokens") or 0), int(raw.get("completion_tokens") or 0), int(raw["total_tokens"]))
+class _Delta(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _RawUsage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class _Chunk(BaseModel):
+    """What is read of a chunk; whatever else a server puts in is ignored."""
+
+    choices: list[_Choice] | None = None
+    usage: _RawUsage | None = None
 
 
 def _message(body: bytes) -> str:

@@ -102,7 +102,8 @@ async def heartbeat(db: AsyncConnection, worker: str, job_ids: Sequence[str], *,
 
 
 async def progress(db: AsyncConnection, job_id: str, worker: str, values: Mapping[str, Any]) -> None:
-    await db.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.worker == worker).values(**values))
+    mine = (jobs.c.id == job_id, jobs.c.worker == worker, jobs.c.state == "running")
+    await db.execute(update(jobs).where(*mine).values(**values))
 
 
 async def finish(
@@ -144,7 +145,14 @@ async def cancel(db: AsyncConnection, job_id: str) -> bool:
 
 async def cancel_of_document(db: AsyncConnection, document_id: str, *, before: int | None = None) -> None:
     """Overtaken or deleted: what is queued for older versions ends as superseded, what runs is told to stop."""
-    mine = [jobs.c.document_id == document_id, *([jobs.c.version < before] if before else [])]
+    await _cancel_all(db, jobs.c.document_id == document_id, *([jobs.c.version < before] if before else []))
+
+
+async def cancel_of_collection(db: AsyncConnection, collection_id: str) -> None:
+    await _cancel_all(db, jobs.c.collection_id == collection_id)
+
+
+async def _cancel_all(db: AsyncConnection, *mine: Any) -> None:
     await db.execute(
         update(jobs)
         .where(*mine, jobs.c.state == "queued")

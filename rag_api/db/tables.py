@@ -79,6 +79,7 @@ versions = Table(
     Column("status", String, nullable=False),  # queued, ready, failed, superseded
     Column("sha256", String, nullable=False),
     Column("file", String),  # the original bytes, relative to the home's files; NULL for a line of a bulk load
+    Column("bulk_job_id", String, index=True),  # the bulk load that it is a line of
     Column("bytes", BigInteger, nullable=False),
     Column("media_type", String, nullable=False),
     Column("title", String, nullable=False),

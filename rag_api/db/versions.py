@@ -22,6 +22,7 @@ class Incoming:
     media_type: str
     title: str
     file: str | None = None
+    bulk_job_id: str | None = None
     metadata: Mapping[str, Any] | None = None
     acl: Sequence[str] = ()
 
@@ -47,13 +48,11 @@ class Described:
     metadata: Mapping[str, Any]
 
 
-async def accept(
-    db: AsyncConnection, collection_id: str, incoming: Sequence[Incoming], *, resume: bool = False
-) -> list[Accepted]:
+async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Incoming]) -> list[Accepted]:
     """A queued version for each, the first or one more. The sources must differ.
 
-    The same bytes as in the newest version, unless that failed, make none. `resume`: a version that is still queued is
-    given once more, as an interrupted bulk load finds its own.
+    The same bytes as in the newest version, unless that failed, make none; but a bulk load that was interrupted is
+    given its own queued version once more.
     """
     known = await _newest(db, collection_id, [item.source for item in incoming])
     moment = now()
@@ -64,7 +63,8 @@ async def accept(
     for item in incoming:
         row = known.get(item.source)
         if row and row.sha256 == item.sha256 and row.status != "failed":
-            accepted.append(Accepted(row.id, row.newest if resume and row.status == "queued" else None))
+            is_own = row.status == "queued" and item.bulk_job_id and row.bulk_job_id == item.bulk_job_id
+            accepted.append(Accepted(row.id, row.newest if is_own else None))
             continue
         document_id, number = (row.id, row.newest + 1) if row else (new_id("doc"), 1)
         if row:
@@ -85,7 +85,14 @@ async def accept(
 
 async def _newest(db: AsyncConnection, collection_id: str, sources: Sequence[str]) -> dict[str, Any]:
     query = (
-        select(documents.c.id, documents.c.source, documents.c.newest, versions.c.sha256, versions.c.status)
+        select(
+            documents.c.id,
+            documents.c.source,
+            documents.c.newest,
+            versions.c.sha256,
+            versions.c.status,
+            versions.c.bulk_job_id,
+        )
         .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.newest))
         .where(
             documents.c.collection_id == collection_id,
@@ -103,6 +110,7 @@ def _version_values(document_id: str, number: int, incoming: Incoming, moment: s
         "status": "queued",
         "sha256": incoming.sha256,
         "file": incoming.file,
+        "bulk_job_id": incoming.bulk_job_id,
         "bytes": incoming.bytes,
         "media_type": incoming.media_type,
         "title": incoming.title,
@@ -130,8 +138,13 @@ async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
 
 
 async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
-    """Moves each document's pointer to its version, never back; what that replaces is left to `reaping`."""
-    bound: list[dict[str, Any]] = [{"of_id": key.document_id, "of_version": key.version} for key in keys]
+    """Moves each document's pointer to its version, never back; what that replaces is left to `reaping`.
+
+    A version that has been given up meanwhile, as its job was cancelled, stays unpublished.
+    """
+    bound = await _still_queued(db, keys)
+    if not bound:
+        return
     await db.execute(
         update(documents)
         .where(
@@ -142,7 +155,7 @@ async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
         .values(current=bindparam("of_version"), updated_at=now()),
         bound,
     )
-    ids = [key.document_id for key in keys]
+    ids = [row["of_id"] for row in bound]
     pointers = select(documents.c.id, documents.c.current).where(documents.c.id.in_(ids))
     current = {row.id: row.current for row in await db.execute(pointers)}
     moved = [row for row in bound if current.get(row["of_id"]) == row["of_version"]]
@@ -154,6 +167,17 @@ async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
     if replacing := [row for row in moved if row["of_version"] > 1]:
         is_older = and_(versions.c.document_id == bindparam("of_id"), versions.c.number < bindparam("of_version"))
         await db.execute(update(versions).where(is_older).values(status="superseded", reap=True), replacing)
+
+
+async def _still_queued(db: AsyncConnection, keys: Sequence[VersionKey]) -> list[dict[str, Any]]:
+    of_documents = versions.c.document_id.in_([key.document_id for key in keys])
+    query = select(versions.c.document_id, versions.c.number).where(of_documents, versions.c.status == "queued")
+    queued = {(row.document_id, row.number) for row in await db.execute(query)}
+    return [
+        {"of_id": key.document_id, "of_version": key.version}
+        for key in keys
+        if (key.document_id, key.version) in queued
+    ]
 
 
 async def status_of(db: AsyncConnection, document_id: str, version: int) -> str | None:
@@ -172,6 +196,15 @@ async def fail(db: AsyncConnection, document_id: str, version: int, code: str, m
     await db.execute(
         update(versions)
         .where(_is_version(document_id, version), versions.c.status == "queued")
+        .values(status="failed", error_code=code, error_message=message, reap=True)
+    )
+
+
+async def fail_lines(db: AsyncConnection, bulk_job_id: str, code: str, message: str) -> None:
+    """Those of a bulk load's lines that nobody will publish any more."""
+    await db.execute(
+        update(versions)
+        .where(versions.c.bulk_job_id == bulk_job_id, versions.c.status == "queued")
         .values(status="failed", error_code=code, error_message=message, reap=True)
     )
 

@@ -154,7 +154,7 @@ class Ingestion:
         """Those of the documents that are not in the collection as they are, with the version that each becomes."""
         incoming = [_incoming(job, name, found) for name, found in batch.items()]
         async with self._db.write() as db:
-            accepted = await versions.accept(db, job.collection_id, incoming, resume=True)
+            accepted = await versions.accept(db, job.collection_id, incoming)
             fresh = [
                 (VersionKey(generation_id, row.document_id, row.version), found)
                 for row, found in zip(accepted, batch.values(), strict=True)
@@ -222,6 +222,7 @@ def _incoming(job: JobRow, name: str, found: SplitDocument) -> Incoming:
         sha256=hashlib.sha256(line).hexdigest(),
         bytes=len(document.text.encode()),
         media_type="text/plain",
+        bulk_job_id=job.id,
         title=document.title,
         metadata=dict(document.metadata) | dict(job.metadata),
         acl=document.acl or tuple(job.acl),

@@ -9,7 +9,7 @@ from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
 from rag_api.db import jobs, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
-from rag_api.errors import Unavailable
+from rag_api.errors import RagError, Unavailable
 from rag_api.services.ingestion import Ingestion, Progress
 from rag_api.services.library import Files
 from rag_api.telemetry import log
@@ -141,14 +141,15 @@ class Ingestor:
         return _SUPERSEDED if newest != job.version else ("cancelled", "its job was cancelled")
 
     async def _try_again(self, item: _InHand, error: Exception) -> None:
-        job, code = item.job, getattr(error, "code", "internal_error")
+        job, code, said = item.job, "internal_error", "something went wrong inside; the log says what"
+        if isinstance(error, RagError | IngestError):
+            code, said = error.code, str(error)
         if job.attempts + 1 >= self._options.attempts:
-            said = f"{error} (tried {job.attempts + 1} times)"
-            await self._finish(item, "failed", code, said)
+            await self._finish(item, "failed", code, f"{said} (tried {job.attempts + 1} times)")
             return
         async with self._db.write() as db:
             wait_s = 2.0**job.attempts
-            await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=str(error))
+            await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=said)
 
     async def _finish(self, item: _InHand, state: str, code: str | None = None, message: str | None = None) -> None:
         job = item.job
@@ -158,6 +159,8 @@ class Ingestor:
             await jobs.finish(db, job.id, self._worker, state, code=code, message=message)
             if state != "done" and job.document_id and job.version:
                 await versions.fail(db, job.document_id, job.version, code or state, message or state)
+            elif state != "done":
+                await versions.fail_lines(db, job.id, code or state, message or state)
 
 
 _SUPERSEDED = ("superseded", "a newer version of the document has been accepted, or it has been deleted")

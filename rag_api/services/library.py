@@ -38,7 +38,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it arrives. `source` is its file name unless said otherwise."""
+    """A file as it arrives. `source` is its file name unless said otherwise; its media type is told from its bytes."""
 
     filename: str
     file: BinaryIO
@@ -46,6 +46,7 @@ class Upload:
     title: str = ""
     metadata: Mapping[str, Any] | None = None
     acl: Sequence[str] = ()
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ class Library:
 
     async def delete_collection(self, name: str) -> CollectionRow:
         async with self._db.write() as db:
-            return await collections.delete(db, name)
+            row = await collections.delete(db, name)
+            await jobs.cancel_of_collection(db, row.id)
+            return row
 
     async def add(self, collection: str, uploads: Sequence[Upload]) -> list[UploadRow]:
         """A row for each upload, in order. Raises NothingAccepted when all were rejected."""
@@ -123,7 +126,7 @@ class Library:
         try:
             if not stored.size:
                 raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
-            media_type = media_type_of(upload.filename, stored.head)
+            media_type = upload.media_type or media_type_of(upload.filename, stored.head)
             row = await self._queue(collection_id, upload, stored, media_type)
         except IngestError as error:
             await self._files.delete(stored.name)

@@ -53,7 +53,7 @@ async def resume(
 ) -> Response:
     """The events after `Last-Event-ID` or `after`, then the live ones; 204 when there is nothing left to see."""
     run = services.runs.get(answer_id)
-    seq = _seq(last_event_id) if last_event_id else after
+    seq = _seq(answer_id, last_event_id) if last_event_id else after
     if run.is_over and seq >= len(run.log):
         return Response(status_code=204)
     return sse.follow(services.runs, run, min(seq, len(run.log)))
@@ -65,9 +65,9 @@ async def cancel(answer_id: str, services: Wired) -> dict[str, Any]:
     return answer_out((await services.runs.stop(answer_id)).answer())
 
 
-def _seq(last_event_id: str) -> int:
-    seq = last_event_id.rpartition(":")[2]
-    if not re.fullmatch(r"\d{1,9}", seq, re.ASCII):
+def _seq(answer_id: str, last_event_id: str) -> int:
+    of, _, seq = last_event_id.rpartition(":")
+    if of != answer_id or not re.fullmatch(r"\d{1,9}", seq, re.ASCII):
         raise InvalidRequest(f"Last-Event-ID {last_event_id!r} is not one that this stream gave")
     return int(seq)
 

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
+from ingest.documents import json_problem
 from rag_api.errors import ContentGone, InvalidRequest
 from rag_api.services.library import Upload
 from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
@@ -16,6 +17,7 @@ from rag_api.web.schemas import ChunkOut, DocumentOut, PageOut, ReceiptOut, Text
 
 router = APIRouter(prefix="/collections/{collection}/documents", tags=["documents"])
 
+MAX_INT = 2**31 - 1
 _MULTIPART = {
     "type": "object",
     "required": ["files"],
@@ -40,7 +42,7 @@ _BODY = {
 @router.post("", status_code=202, openapi_extra=_BODY)
 async def add_documents(collection: CollectionName, request: Request, services: Wired) -> UploadsOut:
     await services.library.collection(collection)  # a wrong name is told before gigabytes are read
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         async with request.form(max_files=10_000) as form:
             rows = await services.library.add(collection, _uploads(form))
     else:
@@ -67,7 +69,10 @@ async def get_document(collection: CollectionName, document_id: str, services: W
 
 @router.get("/{document_id}/content", response_class=PlainTextResponse)
 async def get_content(
-    collection: CollectionName, document_id: str, services: Wired, version: Annotated[int | None, Query(ge=1)] = None
+    collection: CollectionName,
+    document_id: str,
+    services: Wired,
+    version: Annotated[int | None, Query(ge=1, le=MAX_INT)] = None,
 ) -> Response:
     """Exactly the text that `start` and `end` count in."""
     return PlainTextResponse(await services.library.content(collection, document_id, version))
@@ -127,6 +132,8 @@ def _json_field(form: FormData, name: str, kind: type[Any]) -> Any:
         value = orjson.loads(raw) if raw else kind()
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"`{name}` is no JSON: {error}") from error
+    if problem := json_problem(value):
+        raise InvalidRequest(f"`{name}`: {problem}")
     if not isinstance(value, kind):
         raise InvalidRequest(f"`{name}` must be a JSON {'object' if kind is dict else 'list'}")
     return value
@@ -142,9 +149,8 @@ def _text_upload(body: bytes) -> Upload:
             f"{where}: {problem['msg']}; send multipart/form-data with `files`, or JSON with `text`"
         ) from error
     name = given.source or given.title or "text"
-    return Upload(
-        f"{name}.txt", io.BytesIO(given.text.encode("utf-8", "replace")), name, given.title, given.metadata, given.acl
-    )
+    text = io.BytesIO(given.text.encode("utf-8", "replace"))
+    return Upload(f"{name}.txt", text, name, given.title, given.metadata, given.acl, media_type="text/plain")
 
 
 def _index(cursor: str) -> int:

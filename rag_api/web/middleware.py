@@ -1,5 +1,6 @@
 """What every request passes: its id, the limit on its body, the count of it. Plain ASGI: streams must not be held."""
 
+import contextlib
 import time
 import uuid
 from urllib.parse import urlsplit
@@ -85,17 +86,28 @@ class LimitBody:
         if declared.isdigit() and int(declared) > self._max_bytes:
             await error_response(UploadTooLarge(self._max_bytes))(scope, receive, send)
             return
-        seen = 0
+        seen, is_over, has_begun = 0, False, False
 
         async def receive_counted() -> Message:
-            nonlocal seen
+            nonlocal seen, is_over
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
+                is_over = True
                 raise UploadTooLarge(self._max_bytes)
             return message
 
-        await self._app(scope, receive_counted, send)
+        async def send_checked(message: Message) -> None:
+            """Whoever read the body may have made another error of ours."""
+            nonlocal has_begun
+            if not is_over or has_begun:
+                has_begun = True
+                await send(message)
+
+        with contextlib.suppress(UploadTooLarge):
+            await self._app(scope, receive_counted, send_checked)
+        if is_over and not has_begun:
+            await error_response(UploadTooLarge(self._max_bytes))(scope, receive, send)
 
 
 def _is_local(value: str, scheme: str) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from ingest.documents import json_problem
 from rag_api.core.events import Answer, Citation
 from rag_api.core.hits import Hit, Passage
 from rag_api.db.rows import CollectionRow, DocumentRow, JobRow, error_of
@@ -17,6 +18,13 @@ Question = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 class In(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, raw: Any) -> Any:
+        if problem := json_problem(raw):
+            raise ValueError(problem)
+        return raw
 
 
 class PageOut(BaseModel, Generic[T]):

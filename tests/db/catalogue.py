@@ -1,6 +1,7 @@
 """Steps that tests of the catalogue share, each in a transaction of its own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,10 +23,12 @@ async def new_collection(db: Database, name: str = "faq") -> CollectionRow:
 
 
 async def accept(
-    db: Database, collection: CollectionRow, source: str, content: str = "first", *, resume: bool = False
+    db: Database, collection: CollectionRow, source: str, content: str = "first", *, bulk_job_id: str | None = None
 ) -> Accepted:
     async with db.write() as rows:
-        [accepted] = await versions.accept(rows, collection.id, [incoming(source, content)], resume=resume)
+        [accepted] = await versions.accept(
+            rows, collection.id, [replace(incoming(source, content), bulk_job_id=bulk_job_id)]
+        )
     return accepted
 
 

@@ -32,13 +32,26 @@ async def test_the_same_bytes_make_no_new_version_and_others_do(db: Database) ->
     assert (await accept(db, collection, "b.txt", "one")).document_id != first.document_id
 
 
-async def test_an_interrupted_bulk_load_finds_the_version_that_it_queued(db: Database) -> None:
+async def test_an_interrupted_bulk_load_finds_the_version_that_it_queued_and_no_other_load_does(db: Database) -> None:
     collection = await new_collection(db)
-    first = await accept(db, collection, "a.txt", "one")
-    assert await accept(db, collection, "a.txt", "one", resume=True) == first
+    first = await accept(db, collection, "a.txt", "one", bulk_job_id="job_1")
+    assert await accept(db, collection, "a.txt", "one", bulk_job_id="job_1") == first
+    assert await accept(db, collection, "a.txt", "one", bulk_job_id="job_2") == Accepted(first.document_id, None)
+    assert await accept(db, collection, "a.txt", "one") == Accepted(first.document_id, None)
     await write_chunks(db, key_of(collection, first), "one one", "one two")
     await publish(db, key_of(collection, first))
-    assert await accept(db, collection, "a.txt", "one", resume=True) == Accepted(first.document_id, None)
+    assert await accept(db, collection, "a.txt", "one", bulk_job_id="job_1") == Accepted(first.document_id, None)
+
+
+async def test_a_version_that_was_given_up_is_never_published(db: Database) -> None:
+    collection = await new_collection(db)
+    lines = [await accept(db, collection, f"{i}.txt", bulk_job_id="job_1") for i in range(2)]
+    await publish(db, key_of(collection, lines[0]))
+    async with db.write() as rows:
+        await versions.fail_lines(rows, "job_1", "cancelled", "stop")
+    await publish(db, key_of(collection, lines[1]))
+    found = [await document(db, collection, line.document_id) for line in lines]
+    assert [row.status for row in found if row] == ["ready", "failed"]
 
 
 async def test_the_same_bytes_are_accepted_again_after_they_failed(db: Database) -> None:

@@ -152,3 +152,11 @@ def test_a_reply_waits_for_no_other_answer(hill: Service) -> None:
     assert len({first.data["answer_id"] for first in firsts}) == 20
     for stream in streams:
         assert [event.name for event in stream][-1] == "done"
+
+
+def test_a_place_in_another_answer_is_refused(hill: Service) -> None:
+    one, other = list(hill.stream(QUESTION)), list(hill.stream(QUESTION))
+    path = f"/api/v1/answers/{one[0].data['answer_id']}/events"
+    for wrong in (other[1].id, "nonsense", "\u00b2"):
+        refused = hill.http.get(path, headers={"Last-Event-ID": wrong.encode()})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_request")

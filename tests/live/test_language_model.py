@@ -92,6 +92,10 @@ def test_text_is_passed_on_while_the_model_still_speaks(bakery: Service, llm: Fa
         (sends(b'data: {"error": {"message": "overloaded"}}\n\n'), "language_model_broken", 502),
         (sends(b"<html>hello</html>", kind="text/html"), "language_model_broken", 502),
         (sends(), "language_model_broken", 502),
+        (sends(b"data: [DONE]\n\n"), "language_model_broken", 502),
+        (sends(b'data: {"choices":["x"]}\n\n'), "language_model_broken", 502),
+        (sends(b'data: {"choices":{"a":1}}\n\n'), "language_model_broken", 502),
+        (sends(b'data: {"choices":[{"delta":{"content":5}}]}\n\n'), "language_model_broken", 502),
     ],
 )
 def test_a_model_that_fails_ends_the_stream_with_failed_and_says_why(

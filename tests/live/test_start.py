@@ -136,6 +136,10 @@ def test_a_second_server_on_the_same_home_is_refused_and_told_who_has_it(tmp_pat
 def test_wrong_use_of_a_command_is_status_2(tmp_path: Path) -> None:
     assert run("serve", "--colour", "red", env={}, cwd=tmp_path).returncode == 2
     assert run("ingest", str(tmp_path / "nothing.txt"), env={}, cwd=tmp_path).returncode == 2
+    assert run("serve", "--port", "99999", env={}, cwd=tmp_path).returncode == 2
+    assert run("serve", "--samples", str(tmp_path / "nothing"), env={}, cwd=tmp_path).returncode == 2
+    (tmp_path / "empty").mkdir()
+    assert run("ingest", str(tmp_path / "empty"), env={}, cwd=tmp_path).returncode == 2
 
 
 def test_with_an_admin_key_every_request_must_carry_it(backends: Backends, tmp_path: Path) -> None:
