@@ -1,7 +1,6 @@
 """The worker: claims jobs and takes each from its file to published versions."""
 
 import asyncio
-import contextlib
 import uuid
 from dataclasses import dataclass
 
@@ -48,6 +47,8 @@ class Ingestor:
         ticker = asyncio.create_task(self._tick_for_ever())
         try:
             while True:
+                if ticker.done():
+                    ticker.result()  # without it leases run out: better this worker ends and is started again
                 free = self._options.jobs - len(self._in_hand)
                 claimed = await self._claim(free) if free else []
                 for job in claimed:
@@ -80,8 +81,7 @@ class Ingestor:
     async def _tick_for_ever(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            with contextlib.suppress(Unavailable):
-                await self._tick()
+            await self._tick()
 
     async def _tick(self) -> None:
         """Renews leases, writes progress, and stops what was cancelled."""
