@@ -94,7 +94,15 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
     app = Embeddings(model, chosen).app()
-    uvicorn.run(app, uds=sys.argv[1], log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    uvicorn.run(
+        app,
+        uds=sys.argv[1],
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=60,
+    )
 
 
 if __name__ == "__main__":

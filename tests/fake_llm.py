@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 Writer: TypeAlias = asyncio.StreamWriter
 Script: TypeAlias = Callable[[Writer], Awaitable[None]]
 
-HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 
 
 async def send(writer: Writer, data: bytes) -> None:

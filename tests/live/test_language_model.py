@@ -1,10 +1,13 @@
 """Answers with a language model that behaves, and with every way in which one does not."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
+from rag_api.eventstream import EventStreamDecoder
 from tests.fake_llm import FakeLanguageModel, chunk, fake_language_model, hangs, refuses, says, sends
 from tests.processes import Backends, Service, sent
 
@@ -216,3 +219,19 @@ def test_shutting_down_says_farewell_on_open_streams(
         last = list(events)[-1]
         assert (last.name, last.data["error"]["code"]) == ("failed", "interrupted")
         assert service.process.wait(20) == 0
+
+
+async def test_two_hundred_readers_at_once_each_get_a_whole_answer(bakery: Service, llm: FakeLanguageModel) -> None:
+    llm.default = says(*(["word "] * 20), "[1].", delay_s=0.01)
+
+    async def ask(http: httpx.AsyncClient, i: int) -> list[str]:
+        async with http.stream("POST", "/api/v1/answers", json={"question": f"When does it open? {i}"}) as response:
+            decoder = EventStreamDecoder()
+            events = [event async for piece in response.aiter_raw() for event in decoder.feed(piece)]
+        assert events[-1].event == "done", events[-1].data
+        return [event.event for event in events]
+
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=bakery.url, timeout=60, limits=limits) as http:
+        for names in await asyncio.gather(*(ask(http, i) for i in range(200))):
+            assert (names[0], names[-2:], names.count("done")) == ("started", ["citation", "done"], 1)
