@@ -53,7 +53,7 @@ def clean(parsed: Parsed) -> Document:
     title = " ".join(_plain(parsed.title).split())[:_LONGEST_TITLE]
     if not text.strip():
         raise EmptyDocument(f"'{parsed.source or title}' has no text in it: send a document that has some")
-    return Document(title, text, sections, pages, parsed.metadata, parsed.source, parsed.acl)
+    return Document(title, text, sections, pages, parsed.metadata, parsed.source, parsed.acl, parsed.media_type)
 
 
 def storable(text: str) -> str:

@@ -81,7 +81,8 @@ class Parsed:
     """What a parser makes of one document.
 
     `verbatim`: the blocks' texts joined by nothing are the author's text and must stay as they are.
-    `source` and `acl` are set where one file holds many documents.
+    `source` and `acl` are set where one file holds many documents, and `media_type` where they are of other types
+    than the file.
     """
 
     title: str
@@ -90,6 +91,7 @@ class Parsed:
     verbatim: bool = False
     source: str | None = None
     acl: tuple[str, ...] = ()
+    media_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Document:
     metadata: Mapping[str, Json] = field(default_factory=dict)
     source: str | None = None
     acl: tuple[str, ...] = ()
+    media_type: str | None = None
 
     def section_at(self, offset: int) -> str:
         at = bisect_right(self.sections, offset, key=lambda section: section.start)
@@ -153,4 +156,9 @@ class VersionKey:
 
 def is_bulk(media_type: str) -> bool:
     """Whether a file of this type holds many documents."""
-    return media_type in ("application/jsonl", "application/x-ndjson")
+    return media_type in (
+        "application/jsonl",
+        "application/x-ndjson",
+        "application/zip",
+        "application/x-zip-compressed",
+    )

@@ -4,15 +4,14 @@ Purpose: a file may hang a parser, exhaust memory or crash a C library; only its
 Mechanism: a pool of warm children (`python -m ingest.sandbox_child`), each with a cap on memory, takes one file at a
 time as a line of JSON and answers with length-prefixed JSON frames: a document, its chunks' spans, …, the end. The
 parent limits the wait for each frame and its size, kills a child that breaks a limit and replaces it; a child is
-recycled after `files_per_child`. Nothing of a child is trusted beyond being JSON of a known shape.
+recycled after `files_per_child`. A member of an archive that costs its child is a failure of its own, and the next
+child goes on behind it. Nothing of a child is trusted beyond being JSON of a known shape.
 Does not promise: isolation from the network or from files that the service's user may read.
 """
 
 import asyncio
 import contextlib
-import os
 import struct
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from ingest.children import Child, sweep
 from ingest.documents import Chunk, Document, Page, Section, Source, Span
 from ingest.errors import BrokenDocument, DocumentTooLarge, IngestError, ParserCrashed, ParserTimedOut, all_errors
 from ingest.split import Splitting
@@ -49,23 +49,17 @@ class SplitDocument:
     error: IngestError | None = None
 
 
-@dataclass(slots=True)
-class _Child:
-    process: asyncio.subprocess.Process
-    files: int = 0
-    is_at_rest: bool = True
-
-
 @dataclass
 class ParserPool:
     """Parses and splits files in at most `size` children at once; `close` ends them."""
 
     limits: Limits = field(default_factory=Limits)
     size: int = 2
-    _idle: list[_Child] = field(default_factory=list)
+    _idle: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.size)
+        sweep()
 
     async def parse(
         self, source: Source, title: str, tokenizer: Path | None, splitting: Splitting
@@ -79,6 +73,7 @@ class ParserPool:
             "tokenizer": str(tokenizer) if tokenizer else None,
             "splitting": asdict(splitting),
             "text_chars": self.limits.text_chars,
+            "first_member": 0,
         }
         async with self._slots:
             while True:
@@ -87,61 +82,59 @@ class ParserPool:
                     first = await self._ask(child, request, source)
                     if first is None and is_used:
                         continue  # it died at rest, which is not this file's fault
-                    async with aclosing(self._answers(child, source, first)) as answers:
-                        async for answer in answers:
-                            yield answer
-                return
+                    try:
+                        async with aclosing(self._answers(child, source, first)) as answers:
+                            async for answer in answers:
+                                yield answer
+                        return
+                    except (ParserCrashed, ParserTimedOut, DocumentTooLarge) as error:
+                        if child.is_at_rest or child.member is None:
+                            raise
+                        name, index = child.member
+                        lost = SplitDocument(Document(title="", text="", source=name), error=error)
+                yield lost
+                request["first_member"] = index + 1
 
     async def close(self) -> None:
         while self._idle:
-            await _end(self._idle.pop())
+            await self._idle.pop().end()
 
     @asynccontextmanager
-    async def _child(self) -> AsyncIterator[_Child]:
-        child = self._idle.pop() if self._idle else await self._start()
-        child.files += 1
-        child.is_at_rest = False
+    async def _child(self) -> AsyncIterator[Child]:
+        child = self._idle.pop() if self._idle else await Child.start(self.limits.memory_bytes)
+        child.begin()
+        watching = asyncio.create_task(child.watch())
         try:
             yield child
         finally:
+            watching.cancel()
             if child.is_at_rest and child.files < self.limits.files_per_child:
                 self._idle.append(child)
             else:
-                await _end(child)
+                await child.end()
 
-    async def _start(self) -> _Child:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ingest.sandbox_child",
-            str(self.limits.memory_bytes),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_without_secrets()
-            | {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        return _Child(process)
-
-    async def _ask(self, child: _Child, request: dict[str, Any], source: Source) -> dict[str, Any] | None:
+    async def _ask(self, child: Child, request: dict[str, Any], source: Source) -> dict[str, Any] | None:
         """The first frame of the answer; None when the child is dead."""
         await _send(child.process, request)
         try:
-            return await self._frame(child.process, source)
+            return await self._frame(child, source)
         except ParserCrashed:
             if child.files > 1:
                 return None
             raise
 
     async def _answers(
-        self, child: _Child, source: Source, first: dict[str, Any] | None
+        self, child: Child, source: Source, first: dict[str, Any] | None
     ) -> AsyncGenerator[SplitDocument, None]:
         frame = first
         while True:
-            frame = frame or await self._frame(child.process, source)
+            frame = frame or await self._frame(child, source)
             child.is_at_rest = frame["kind"] in ("error", "end")
             match frame["kind"]:
+                case "member":
+                    child.member = frame["source"], frame["index"]
                 case "document":
-                    yield await self._document(frame, child.process, source)
+                    yield await self._document(frame, child, source)
                 case "failure":
                     error = _error_of(frame)
                     yield SplitDocument(Document(title="", text="", source=frame["source"]), error=error)
@@ -151,42 +144,52 @@ class ParserPool:
                     return
             frame = None
 
-    async def _document(
-        self, frame: dict[str, Any], process: asyncio.subprocess.Process, source: Source
-    ) -> SplitDocument:
+    async def _document(self, frame: dict[str, Any], child: Child, source: Source) -> SplitDocument:
         document, spans = _document_of(frame), list(frame["chunks"])
         while len(spans) < frame["total"]:
-            spans += (await self._frame(process, source))["chunks"]
+            spans += (await self._frame(child, source))["chunks"]
         chunks = tuple(
             Chunk(index, document.text[start:end], Span(start, end), section, page, tokens)
             for index, (start, end, section, page, tokens) in enumerate(spans)
         )
         return SplitDocument(document, chunks, frame["embedded_title"])
 
-    async def _frame(self, process: asyncio.subprocess.Process, source: Source) -> dict[str, Any]:
+    async def _frame(self, child: Child, source: Source) -> dict[str, Any]:
+        process = child.process
         assert process.stdout
         try:
             async with asyncio.timeout(self.limits.document_s):
                 (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 if length > 6 * self.limits.text_chars:
-                    raise DocumentTooLarge(f"{source.uri}: its text is over {self.limits.text_chars:,} characters")
+                    name = _name_of(child, source)
+                    raise DocumentTooLarge(f"{name}: its text is over {self.limits.text_chars:,} characters")
                 frame: dict[str, Any] = orjson.loads(await process.stdout.readexactly(length))
                 return frame
         except TimeoutError as error:
             raise ParserTimedOut(
-                f"{source.uri}: parsing took longer than {self.limits.document_s:.0f} s; split the file or save it anew"
+                f"{_name_of(child, source)}: parsing took longer than {self.limits.document_s:.0f} s; "
+                "split the file or save it anew"
             ) from error
         except asyncio.IncompleteReadError as error:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()  # it has closed its output; it may still be running
-            status = await process.wait()
-            raise ParserCrashed(
-                f"{source.uri}: the parser's process ended with status {status} on this file; save it in another format"
-            ) from error
+            raise self._death(child, await process.wait(), source) from error
+
+    def _death(self, child: Child, status: int, source: Source) -> IngestError:
+        """Libraries in C and Rust die of memory that they can't have, each by another signal."""
+        name, cap = _name_of(child, source), self.limits.memory_bytes
+        if status < 0 and child.peak_bytes > cap // 2:
+            used = f"{child.peak_bytes // 1024**2:,} of {cap // 1024**2:,} MB"
+            return DocumentTooLarge(
+                f"{name}: parsing it needs more memory than is allowed (the parser died with {used} in use); split it"
+            )
+        return ParserCrashed(
+            f"{name}: the parser's process ended with status {status} on this file; save it in another format"
+        )
 
 
-def _without_secrets() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
+def _name_of(child: Child, source: Source) -> str:
+    return child.member[0] if child.member else source.uri
 
 
 async def _send(process: asyncio.subprocess.Process, request: dict[str, Any]) -> None:
@@ -194,12 +197,6 @@ async def _send(process: asyncio.subprocess.Process, request: dict[str, Any]) ->
     process.stdin.write(orjson.dumps(request) + b"\n")
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a dead child shows when its answer is read
         await process.stdin.drain()
-
-
-async def _end(child: _Child) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        child.process.kill()
-    await child.process.communicate()
 
 
 def _error_of(frame: dict[str, Any]) -> IngestError:
@@ -215,4 +212,5 @@ def _document_of(frame: dict[str, Any]) -> Document:
         metadata=frame["metadata"],
         source=frame["source"],
         acl=tuple(frame["acl"]),
+        media_type=frame["media_type"],
     )

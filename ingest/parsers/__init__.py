@@ -11,6 +11,7 @@ from ingest.parsers.decoding import is_binary
 
 ZIP = b"PK\x03\x04"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_EMPTY_ZIP = b"PK\x05\x06"
 _PDF = b"%PDF-"
 _MAGIC_WITHIN = 1024
 
@@ -21,6 +22,14 @@ class Failure:
 
     source: str
     error: IngestError
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What follows, up to the next of these, comes from this member of an archive, `index` counting from 0."""
+
+    source: str
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +56,73 @@ FORMATS = (
         (".docx",),
         magic=(ZIP, OLE),
     ),
+    Format(
+        "PowerPoint",
+        "pptx",
+        (
+            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+            "application/vnd.openxmlformats-officedocument.presentationml.slideshow",
+            "application/vnd.ms-powerpoint.presentation.macroenabled.12",
+        ),
+        (".pptx", ".ppsx", ".pptm"),
+        magic=(ZIP, OLE),
+    ),
+    Format(
+        "Excel",
+        "xlsx",
+        (
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            "application/vnd.ms-excel.sheet.macroenabled.12",
+        ),
+        (".xlsx", ".xlsm"),
+        magic=(ZIP, OLE),
+    ),
+    Format(
+        "Excel",
+        "xls",
+        ("application/vnd.ms-excel", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
+        (".xls", ".xlsb"),
+        magic=(OLE, ZIP),
+    ),
+    Format(
+        "OpenDocument",
+        "odf",
+        ("application/vnd.oasis.opendocument.text",),
+        (".odt",),
+        magic=(ZIP,),
+    ),
+    Format(
+        "OpenDocument",
+        "odf",
+        ("application/vnd.oasis.opendocument.spreadsheet",),
+        (".ods",),
+        magic=(ZIP,),
+    ),
+    Format(
+        "OpenDocument",
+        "odf",
+        ("application/vnd.oasis.opendocument.presentation",),
+        (".odp",),
+        magic=(ZIP,),
+    ),
     Format("HTML", "html", ("text/html", "application/xhtml+xml"), (".html", ".htm", ".xhtml")),
     Format("Markdown", "markdown", ("text/markdown", "text/x-markdown"), (".md", ".markdown")),
     Format("plain text", "text", ("text/plain",), (".txt", ".text", ".log")),
     Format("CSV", "tables", ("text/csv", "application/csv"), (".csv",)),
     Format("TSV", "tables", ("text/tab-separated-values",), (".tsv", ".tab")),
+    Format("JSON", "json", ("application/json",), (".json",)),
+    Format("XML", "xml", ("application/xml", "text/xml"), (".xml",)),
+    Format("EPUB", "epub", ("application/epub+zip",), (".epub",), magic=(ZIP,)),
+    Format("mail", "eml", ("message/rfc822",), (".eml",)),
+    Format("RTF", "rtf", ("application/rtf", "text/rtf"), (".rtf",), magic=(b"{\\rtf",)),
+    Format("subtitles", "subtitles", ("text/vtt", "application/x-subrip"), (".vtt", ".srt")),
+    Format("notebook", "ipynb", ("application/x-ipynb+json",), (".ipynb",)),
     Format("JSONL", "jsonl", ("application/jsonl", "application/x-ndjson"), (".jsonl", ".ndjson"), many=True),
+    Format(
+        "ZIP", "zip", ("application/zip", "application/x-zip-compressed"), (".zip",), magic=(ZIP, _EMPTY_ZIP), many=True
+    ),
 )
+ARCHIVES = frozenset(FORMATS[-1].media_types)
 SUPPORTED = {media_type: format for format in FORMATS for media_type in format.media_types}
 
 
@@ -82,8 +151,11 @@ def supported_extensions() -> str:
     return ", ".join(extension for format in FORMATS for extension in format.extensions)
 
 
-def parse(source: Source) -> Iterator[Parsed | Failure]:
-    """The documents of a file: one, or many in the formats that hold many. Lazy; raises IngestErrors on the way."""
+def parse(source: Source, *, first_member: int = 0) -> Iterator[Parsed | Failure | Opened]:
+    """The documents of a file: one, or many in the formats that hold many. Lazy; raises IngestErrors on the way.
+
+    Of an archive, members before `first_member` are passed over.
+    """
     format = SUPPORTED.get(source.media_type.partition(";")[0].strip().lower())
     if format is None:
         raise UnsupportedFile(
@@ -93,7 +165,9 @@ def parse(source: Source) -> Iterator[Parsed | Failure]:
         raise EmptyDocument(f"'{source.uri}' is empty (0 bytes): send it again")
     # One parser's libraries are all that a parsing process loads.
     parser = import_module(f"{__name__}.{format.module}")
-    if format.many:
+    if source.media_type in ARCHIVES:
+        yield from parser.parse(source, first_member)
+    elif format.many:
         yield from parser.parse(source)
     else:
         yield _checked(parser.parse(source), source)

@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.parsers.decoding import decode
+from ingest.parsers.nesting import check_depth
 from ingest.parsers.rows import Cell, lines_of
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
@@ -20,9 +21,9 @@ _NOISE = frozenset(
     "script style template noscript nav aside button select option input textarea svg iframe object canvas audio video "
     "map datalist dialog progress meter".split()
 )
-_NOISE_ROLES = frozenset({"navigation", "search", "menu", "menubar", "toolbar"})
-_NOISE_CLASSES = frozenset({"headerlink", "mw-editsection", "mw-jump-link"})
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_NOISE_ROLES = frozenset("navigation search menu menubar toolbar".split())
+_NOISE_CLASSES = frozenset("headerlink mw-editsection mw-jump-link".split())
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none", re.I)
 _BLOCKS = frozenset(
     "address article blockquote body caption center dd details dir div dl dt fieldset figcaption figure footer form h1 "
     "h2 h3 h4 h5 h6 header hgroup hr html legend li main menu ol p pre section summary table tbody td tfoot th thead "
@@ -61,9 +62,14 @@ class _Table:
 
 
 def parse(source: Source) -> Parsed:
-    raw = source.path.read_bytes()
-    declared = _CHARSET.search(raw[:4096])
-    html = decode(raw, name=source.uri, declared=declared[1].decode("ascii") if declared else "")
+    return read_page(source.path.read_bytes(), name=source.uri)
+
+
+def read_page(raw: bytes, *, name: str, declared: str = "") -> Parsed:
+    """`declared` is the encoding by which the page came, if it is not to tell that itself."""
+    found = _CHARSET.search(raw[:4096])
+    html = decode(raw, name=name, declared=declared or (found[1].decode("ascii") if found else ""))
+    check_depth(html, name=name)
     tree = LexborHTMLParser(html)
     reader = _Reader()
     if tree.body is not None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import orjson
@@ -19,11 +18,10 @@ _BOM = b"\xef\xbb\xbf"
 
 def parse(source: Source) -> Iterator[Parsed | Failure]:
     """A document or a failure for each line, in order; needs no more memory than the longest line."""
-    name = PurePosixPath(source.uri).name
     is_empty = True
     with source.path.open("rb") as file:
         for number, line in enumerate(_lines(file), start=1):
-            place = f"{name}#{number}"
+            place = f"{source.uri}#{number}"
             if line is None:
                 is_empty = False
                 limit = f"{_LONGEST_LINE // 1024**2} MB"

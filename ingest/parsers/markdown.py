@@ -20,13 +20,13 @@ def parse(source: Source) -> Parsed:
     front_matter = _FRONT_MATTER.match(text, 0, _LONGEST_FRONT_MATTER)
     start = front_matter.end() if front_matter else 0
     blocks = [Block(text[:start])] if start else []
-    blocks += _blocks(text[start:])
+    blocks += blocks_of(text[start:])
     named = _TITLE.search(text, 0, start)
     title = named["title"] if named else next((block.heading for block in blocks if block.level == 1), "")
     return Parsed(title, tuple(blocks), verbatim=True)
 
 
-def _blocks(text: str) -> list[Block]:
+def blocks_of(text: str) -> list[Block]:
     """Their texts joined are the text."""
     # What stands inside of lines matters in headings only, and takes minutes on a megabyte of brackets.
     structure, inside = MarkdownIt("commonmark").disable("inline"), MarkdownIt("commonmark")
