@@ -15,14 +15,14 @@ import orjson
 from ingest.clean import clean
 from ingest.documents import Document, Source
 from ingest.errors import DocumentTooLarge, IngestError
-from ingest.parsers import Failure, parse
+from ingest.parsers import Failure, Opened, parse
 from ingest.sandbox import LENGTH
-from ingest.split import Splitting, split
+from ingest.split import Splitting, split_titled
 from ingest.tokens import Tokenizer, load_tokenizer
 
 FRAME_CHUNKS = 2_000
-MAX_TITLE_TOKENS = 40
 PR_SET_PDEATHSIG = 1
+_REASONS = (IngestError, OSError, MemoryError, RecursionError)
 
 
 def _frames(request: dict[str, Any], tokenizers: dict[str | None, Tokenizer]) -> Iterator[dict[str, Any]]:
@@ -31,19 +31,22 @@ def _frames(request: dict[str, Any], tokenizers: dict[str | None, Tokenizer]) ->
         tokenizers[name] = load_tokenizer(Path(name) if name else None)
     source = Source(request["uri"], request["media_type"], Path(request["path"]))
     splitting = Splitting(**request["splitting"])
-    for parsed in parse(source):
+    for parsed in parse(source, first_member=request["first_member"]):
+        if isinstance(parsed, Opened):
+            yield {"kind": "member", "source": parsed.source, "index": parsed.index}
+            continue
         if isinstance(parsed, Failure):
             yield {"kind": "failure", "source": parsed.source, "code": parsed.error.code, "message": str(parsed.error)}
             continue
         try:
             document = clean(parsed)
-            if request["title"]:
+            if request["title"] and parsed.source is None:
                 document = replace(document, title=request["title"])
             yield from _document_frames(document, request["text_chars"], tokenizers[name], splitting)
-        except IngestError as error:
+        except _REASONS as error:
             if parsed.source is None:
                 raise
-            yield {"kind": "failure", "source": parsed.source, "code": error.code, "message": str(error)}
+            yield {"kind": "failure", "source": parsed.source, **_reason(error, parsed.source)}
     yield {"kind": "end"}
 
 
@@ -52,23 +55,19 @@ def _document_frames(
 ) -> Iterator[dict[str, Any]]:
     if len(document.text) > text_chars:
         raise DocumentTooLarge(f"{document.title}: its text is over {text_chars:,} characters; split the file")
-    title = tokenizer(document.title)[:MAX_TITLE_TOKENS]  # it is embedded before each chunk and counts
-    room = max(8, splitting.max_tokens - len(title))
-    fitted = Splitting(room, min(splitting.overlap_tokens, room // 2))
-    spans = [
-        [chunk.span.start, chunk.span.end, chunk.section, chunk.page, chunk.tokens]
-        for chunk in split(document, tokenizer, fitted)
-    ]
+    title, chunks = split_titled(document, tokenizer, splitting)
+    spans = [[chunk.span.start, chunk.span.end, chunk.section, chunk.page, chunk.tokens] for chunk in chunks]
     yield {
         "kind": "document",
         "title": document.title,
-        "embedded_title": document.title[: title[-1][1]] if title else "",
+        "embedded_title": title,
         "text": document.text,
         "sections": [[section.start, section.path] for section in document.sections],
         "pages": [[page.start, page.number] for page in document.pages],
         "metadata": dict(document.metadata),
         "source": document.source,
         "acl": document.acl,
+        "media_type": document.media_type,
         "total": len(spans),
         "chunks": spans[:FRAME_CHUNKS],
     }
@@ -83,17 +82,21 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
         try:
             for frame in _frames(request, tokenizers):
                 _write(answers, frame)
-        except IngestError as error:
-            _write(answers, {"kind": "error", "code": error.code, "message": str(error)})
-        except OSError as error:
-            message = f"{request['uri']}: its bytes can't be read ({error.strerror}); upload it again"
-            _write(answers, {"kind": "error", "code": "broken_document", "message": message})
-        except MemoryError:
-            message = f"{request['uri']}: parsing needs more memory than is allowed; split the file"
-            _write(answers, {"kind": "error", "code": "document_too_large", "message": message})
-        except RecursionError:
-            message = f"{request['uri']}: it is nested too deeply to be read"
-            _write(answers, {"kind": "error", "code": "broken_document", "message": message})
+        except _REASONS as error:
+            _write(answers, {"kind": "error", **_reason(error, request["uri"])})
+
+
+def _reason(error: Exception, name: str) -> dict[str, str]:
+    match error:
+        case IngestError():
+            return {"code": error.code, "message": str(error)}
+        case OSError():
+            message = f"{name}: its bytes can't be read ({error.strerror}); upload it again"
+            return {"code": "broken_document", "message": message}
+        case MemoryError():
+            message = f"{name}: parsing needs more memory than is allowed; split the file"
+            return {"code": "document_too_large", "message": message}
+    return {"code": "broken_document", "message": f"{name}: it is nested too deeply to be read"}
 
 
 def _write(answers: BinaryIO, frame: dict[str, Any]) -> None:

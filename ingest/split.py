@@ -19,6 +19,7 @@ from ingest.sentences import sentence_spans
 from ingest.tokens import Tokenizer
 
 SPLITTER_VERSION = 1
+MAX_TITLE_TOKENS = 40
 WINDOW_CHARS = 100_000
 MAX_TOKEN_CHARS = 12  # a text with fewer tokens than this allows is one that the tokenizer gave up on
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
@@ -47,6 +48,14 @@ class _Window:
     starts: Sequence[int]
     ends: Sequence[int]
     boundaries: tuple[tuple[float, Sequence[int]], ...]
+
+
+def split_titled(document: Document, tokenizer: Tokenizer, splitting: Splitting) -> tuple[str, Iterator[Chunk]]:
+    """As much of the title as is embedded before each chunk, and the chunks that leave room for it."""
+    title = tokenizer(document.title)[:MAX_TITLE_TOKENS]
+    room = max(8, splitting.max_tokens - len(title))
+    fitted = Splitting(room, min(splitting.overlap_tokens, room // 2))
+    return document.title[: title[-1][1]] if title else "", split(document, tokenizer, fitted)
 
 
 def split(document: Document, tokenizer: Tokenizer, splitting: Splitting) -> Iterator[Chunk]:
