@@ -16,6 +16,11 @@ RagError
 ├── JobFinished                  too late to cancel, too early to retry
 ├── ContentGone                  it was there: a version since replaced, an answer's log since dropped
 ├── UploadTooLarge
+├── FetchError                   a URL that was to be ingested can't be had
+│   ├── UrlRefused               it is none, or leads to what is not of the public internet
+│   ├── FetchFailed              no such host, no connection, an error status, a broken transfer
+│   ├── FetchTimedOut
+│   └── PageTooLarge
 ├── Unavailable                  a part of this system is not there at the moment
 │   ├── EmbedderUnavailable
 │   ├── VectorStoreUnavailable
@@ -121,6 +126,26 @@ class ContentGone(RagError):
 class UploadTooLarge(RagError):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"the upload is over {max_bytes:,} bytes; send less at a time or raise RAG_UPLOADS__MAX_BYTES")
+
+
+class FetchError(RagError):
+    pass
+
+
+class UrlRefused(FetchError):
+    pass
+
+
+class FetchFailed(FetchError):
+    pass
+
+
+class FetchTimedOut(FetchError):
+    pass
+
+
+class PageTooLarge(FetchError):
+    pass
 
 
 class Unavailable(RagError):

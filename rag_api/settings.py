@@ -59,6 +59,13 @@ class UploadSettings(BaseModel):
     max_bytes: int = Field(1024**3, gt=0, description="bytes that one request may bring")
 
 
+class FetchSettings(BaseModel):
+    allow_private: bool = Field(False, description="true: URLs may lead to this machine and its network, on any port")
+    allow_hosts: str = Field("", description="hosts that may be fetched from whatever their address, with commas")
+    max_bytes: int = Field(64 * 1024**2, gt=0, description="bytes that a URL may bring, unpacked")
+    total_s: float = Field(60, gt=0, description="seconds that fetching a URL may take, redirects included")
+
+
 class RetrievalSettings(BaseModel):
     dense_weight: float = Field(0.5, ge=0, le=1, description="of the dense score in hybrid search; the rest is lexical")
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
@@ -109,6 +116,7 @@ class Settings(BaseSettings):
     chunks: ChunkSettings = ChunkSettings()  # type: ignore[call-arg]
     ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
     uploads: UploadSettings = UploadSettings()  # type: ignore[call-arg]
+    fetch: FetchSettings = FetchSettings()  # type: ignore[call-arg]
     retrieval: RetrievalSettings = RetrievalSettings()  # type: ignore[call-arg]
     llm: LanguageModelSettings = LanguageModelSettings()  # type: ignore[call-arg]
     answers: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]

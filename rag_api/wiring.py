@@ -13,6 +13,7 @@ from rag_api.backends.chat_completions import ChatCompletionsModel, Waits
 from rag_api.backends.chroma import ChromaStore
 from rag_api.backends.embeddings import EmbeddingsClient
 from rag_api.backends.extractive import ExtractiveModel
+from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
 from rag_api.backends.http import open_client
 from rag_api.backends.lexical import TantivyIndex
@@ -22,6 +23,7 @@ from rag_api.core.prompts import TEMPLATES, Prompts
 from rag_api.db.database import Database
 from rag_api.errors import InvalidSettings
 from rag_api.services.answerer import Answerer, AnswererOptions
+from rag_api.services.feeds import Feeds
 from rag_api.services.health import Health
 from rag_api.services.indexing import CatalogueSink, PatientEmbedder
 from rag_api.services.ingestion import Cutting, Ingestion
@@ -42,6 +44,7 @@ class Services:
     """What the web layer serves."""
 
     library: Library
+    feeds: Feeds
     files: FileStore
     jobs: Jobs
     retriever: Retriever
@@ -93,7 +96,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         processes = ProcessTable(settings.home / "run" / "processes.json")
         health = Health(stores.db, stores.embedder, stores.vectors, processes)
-        yield Services(library, stores.files, Jobs(stores.db), retriever, answerer, runs, health)
+        feeds = Feeds(library, make_fetcher(settings))
+        yield Services(library, feeds, stores.files, Jobs(stores.db), retriever, answerer, runs, health)
 
 
 @asynccontextmanager
@@ -115,6 +119,13 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             stores.db, stores.files, ingestion, IngestorOptions(options.jobs, options.attempts, options.lease_s)
         )
         yield WorkerServices(ingestor, Reaper(stores.db, stores.files, stores.vectors, stores.lexical))
+
+
+def make_fetcher(settings: Settings) -> Fetcher:
+    options = settings.fetch
+    hosts = frozenset(host.strip().rstrip(".").lower() for host in options.allow_hosts.split(",") if host.strip())
+    reach = Reach(options.allow_private, hosts)
+    return Fetcher(reach, FetchLimits(options.max_bytes, options.total_s))
 
 
 def load_prompts(settings: Settings) -> Prompts:

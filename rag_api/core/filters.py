@@ -61,6 +61,11 @@ def matches(wanted: Filter, record: Mapping[str, Any]) -> bool:
             return any(_holds(item, name, value) for item in values)
 
 
+def seen_by_filter(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A document's metadata with its own fields, which can't be shadowed."""
+    return {**record["metadata"], **{name: record[name] for name in DOCUMENT_FIELDS}}
+
+
 def _holds(actual: Any, name: str, value: Any) -> bool:
     if name == "$in":
         return any(_equal(actual, item) for item in value)

@@ -19,6 +19,13 @@ async def delete_document(db: AsyncConnection, document_id: str) -> None:
     )
 
 
+async def change(db: AsyncConnection, document_id: str, version: int, values: Mapping[str, Any]) -> None:
+    """Title, metadata or acl of a version, in place."""
+    of_version = and_(versions.c.document_id == document_id, versions.c.number == version)
+    await db.execute(update(versions).where(of_version).values(**values))
+    await db.execute(update(documents).where(documents.c.id == document_id).values(updated_at=now()))
+
+
 async def get(db: AsyncConnection, collection_id: str, document_id: str) -> DocumentRow | None:
     query = _listed(collection_id).where(documents.c.id == document_id)
     row = (await db.execute(query)).mappings().first()
@@ -65,6 +72,13 @@ async def records(db: AsyncConnection, collection_id: str) -> list[Mapping[str, 
     return [dict(row) for row in (await db.execute(query)).mappings()]
 
 
+async def listed(db: AsyncConnection, collection_id: str) -> list[Mapping[str, Any]]:
+    """What a filter can see of each document that is listed, published or not."""
+    rows = [_document(row) for row in (await db.execute(_listed(collection_id))).mappings()]
+    return [{name: getattr(row, name) for name in _SEEN} for row in rows]
+
+
+_SEEN = ("document_id", "source", "created_at", "title", "media_type", "metadata")
 _SHOWN = versions.alias("shown")
 _NEWEST = versions.alias("newest")
 
@@ -79,6 +93,7 @@ def _listed(collection_id: str) -> Select[Any]:
             documents.c.updated_at,
             *(_SHOWN.c[name] for name in
               ("number", "status", "title", "media_type", "chunks", "bytes", "pages", "metadata", "acl", "file")),
+            _NEWEST.c.sha256,
             _NEWEST.c.error_code,
             _NEWEST.c.error_message,
         )

@@ -34,7 +34,10 @@ class GenerationRow:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """A document by its current version, or by its newest one when none has been published."""
+    """A document by its current version, or by its newest one when none has been published.
+
+    `sha256` and `error` are the newest version's.
+    """
 
     document_id: str
     source: str
@@ -47,6 +50,7 @@ class DocumentRow:
     pages: int | None
     metadata: Mapping[str, Any]
     acl: Sequence[str]
+    sha256: str
     created_at: str
     updated_at: str
     error: Mapping[str, str] | None

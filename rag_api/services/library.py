@@ -1,6 +1,7 @@
 """What is in the library: collections and their documents. Uploading accepts; the worker ingests."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
@@ -8,13 +9,14 @@ from typing import Any, BinaryIO, Protocol
 from ingest.documents import is_bulk
 from ingest.errors import EmptyDocument, IngestError
 from ingest.parsers import media_type_of
+from rag_api.core.filters import matches, parse_filter, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Database
 from rag_api.db.jobs import Work
 from rag_api.db.rows import CollectionRow, DocumentRow, Page
 from rag_api.db.versions import Incoming
-from rag_api.errors import ContentGone, DocumentNotFound, NothingAccepted
+from rag_api.errors import ContentGone, DocumentNotFound, InvalidFilter, InvalidRequest, NothingAccepted
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_FACT = "default collection"
@@ -199,6 +201,34 @@ class Library:
         async with self._db.read() as db:
             row = await collections.get(db, collection)
             return await chunks.of_document(db, row.generation_id, document_id, limit=limit, after=after)
+
+    async def change_document(self, collection: str, document_id: str, values: Mapping[str, Any]) -> DocumentRow:
+        """Title, metadata or acl of the version that is found; its vectors keep the title they were made with."""
+        found = await self.document(collection, document_id)
+        if found.status != "ready":
+            raise InvalidRequest(
+                f"document {document_id!r} is {found.status}; it can be changed when it is ready, or sent again as it "
+                "should be"
+            )
+        if values:
+            async with self._db.write() as db:
+                await documents.change(db, document_id, found.version, values)
+        return await self.document(collection, document_id)
+
+    async def delete_documents(self, collection: str, raw_filter: Mapping[str, Any]) -> list[Receipt]:
+        """Every document that the filter matches, published or not, one after the other."""
+        wanted = parse_filter(raw_filter)
+        if wanted is None:
+            raise InvalidFilter("an empty filter matches all documents; to delete them all, delete the collection")
+        async with self._db.read() as db:
+            row = await collections.get(db, collection)
+            records = await documents.listed(db, row.id)
+        receipts: list[Receipt] = []
+        for record in records:
+            if matches(wanted, seen_by_filter(record)):
+                with suppress(DocumentNotFound):  # somebody else was quicker
+                    receipts.append(await self.delete_document(collection, record["document_id"]))
+        return receipts
 
     async def delete_document(self, collection: str, document_id: str) -> Receipt:
         """Nothing of it is visible when this returns; the worker purges what is left."""

@@ -11,9 +11,21 @@ from starlette.datastructures import FormData, UploadFile
 
 from ingest.documents import json_problem
 from rag_api.errors import ContentGone, InvalidRequest
-from rag_api.services.library import Upload
+from rag_api.services.feeds import WebPage
+from rag_api.services.library import Upload, UploadRow
 from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
-from rag_api.web.schemas import ChunkOut, DocumentOut, PageOut, ReceiptOut, TextIn, UploadOut, UploadsOut
+from rag_api.web.document_schemas import (
+    ChunkOut,
+    DocumentIn,
+    DocumentOut,
+    DocumentPatch,
+    ReceiptOut,
+    ReceiptsOut,
+    UploadOut,
+    UploadsOut,
+)
+from rag_api.web.schemas import PageOut
+from rag_api.wiring import Services
 
 router = APIRouter(prefix="/collections/{collection}/documents", tags=["documents"])
 
@@ -24,6 +36,7 @@ _MULTIPART = {
     "properties": {
         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
         "source": {"type": "string", "description": "for one file: its source, instead of the file's name"},
+        "title": {"type": "string", "description": "for one file: its title, instead of what it says itself"},
         "metadata": {"type": "string", "description": "a JSON object"},
         "acl": {"type": "string", "description": "a JSON list of groups"},
     },
@@ -33,7 +46,7 @@ _BODY = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _MULTIPART},
-            "application/json": {"schema": TextIn.model_json_schema()},
+            "application/json": {"schema": DocumentIn.model_json_schema()},
         },
     }
 }
@@ -46,7 +59,7 @@ async def add_documents(collection: CollectionName, request: Request, services: 
         async with request.form(max_files=10_000) as form:
             rows = await services.library.add(collection, _uploads(form))
     else:
-        rows = await services.library.add(collection, [_text_upload(await request.body())])
+        rows = [await _add(collection, _document(await request.body()), services)]
     return UploadsOut(documents=[UploadOut.of(row) for row in rows])
 
 
@@ -98,6 +111,27 @@ async def list_chunks(
     return PageOut(items=items, next_cursor=page.next_cursor)
 
 
+@router.patch("/{document_id}")
+async def change_document(
+    collection: CollectionName, document_id: str, body: DocumentPatch, services: Wired
+) -> DocumentOut:
+    """A new title is shown from now on; it is found by the old one until the document's next version."""
+    values = body.model_dump(exclude_none=True)
+    return DocumentOut.of(await services.library.change_document(collection, document_id, values))
+
+
+@router.delete("")
+async def delete_documents(
+    collection: CollectionName,
+    services: Wired,
+    filter: Annotated[str, Query(description="a JSON object, as in search", examples=['{"year": 2019}'])],
+) -> ReceiptsOut:
+    """All that the filter matches."""
+    receipts = await services.library.delete_documents(collection, _json("filter", filter, dict))
+    rows = [ReceiptOut.model_validate(receipt, from_attributes=True) for receipt in receipts]
+    return ReceiptsOut(count=len(rows), documents=rows)
+
+
 @router.delete("/{document_id}")
 async def delete_document(collection: CollectionName, document_id: str, services: Wired) -> ReceiptOut:
     receipt = await services.library.delete_document(collection, document_id)
@@ -108,15 +142,12 @@ def _uploads(form: FormData) -> list[Upload]:
     files = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
     if not files:
         raise InvalidRequest("the form has no file: send one or more as `files`, such as curl -F files=@handbook.pdf")
-    source = _field(form, "source")
-    if source and len(files) > 1:
-        raise InvalidRequest("`source` names one document, but several files were sent; send them one at a time")
-    metadata = _json_field(form, "metadata", dict)
-    acl = _json_field(form, "acl", list)
-    return [
-        Upload(item.filename or "unnamed", item.file, source, metadata=metadata, acl=[str(group) for group in acl])
-        for item in files
-    ]
+    source, title = _field(form, "source"), _field(form, "title")
+    if (source or title) and len(files) > 1:
+        raise InvalidRequest("`source` and `title` are of one document, but several files were sent; send them singly")
+    metadata = _json("metadata", _field(form, "metadata") or "{}", dict)
+    acl = [str(group) for group in _json("acl", _field(form, "acl") or "[]", list)]
+    return [Upload(item.filename or "unnamed", item.file, source, title, metadata=metadata, acl=acl) for item in files]
 
 
 def _field(form: FormData, name: str) -> str:
@@ -126,10 +157,9 @@ def _field(form: FormData, name: str) -> str:
     return value
 
 
-def _json_field(form: FormData, name: str, kind: type[Any]) -> Any:
-    raw = _field(form, name)
+def _json(name: str, raw: str, kind: type[Any]) -> Any:
     try:
-        value = orjson.loads(raw) if raw else kind()
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"`{name}` is no JSON: {error}") from error
     if problem := json_problem(value):
@@ -139,18 +169,26 @@ def _json_field(form: FormData, name: str, kind: type[Any]) -> Any:
     return value
 
 
-def _text_upload(body: bytes) -> Upload:
+def _document(body: bytes) -> DocumentIn:
     try:
-        given = TextIn.model_validate_json(body)
+        return DocumentIn.model_validate_json(body)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"]) or "body"
         raise InvalidRequest(
-            f"{where}: {problem['msg']}; send multipart/form-data with `files`, or JSON with `text`"
+            f"{where}: {problem['msg']}; send multipart/form-data with `files`, or JSON with `text` or `url`"
         ) from error
+
+
+async def _add(collection: str, given: DocumentIn, services: Services) -> UploadRow:
+    if given.url is not None:
+        page = WebPage(given.url, given.source, given.title, given.metadata, given.acl)
+        return await services.feeds.add(collection, page)
     name = given.source or given.title or "text"
-    text = io.BytesIO(given.text.encode("utf-8", "replace"))
-    return Upload(f"{name}.txt", text, name, given.title, given.metadata, given.acl, media_type="text/plain")
+    text = io.BytesIO((given.text or "").encode("utf-8", "replace"))
+    upload = Upload(f"{name}.txt", text, name, given.title, given.metadata, given.acl, media_type="text/plain")
+    [row] = await services.library.add(collection, [upload])
+    return row
 
 
 def _index(cursor: str) -> int:

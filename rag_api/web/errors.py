@@ -22,6 +22,7 @@ STATUS: Mapping[type[errors.RagError], int] = {
     errors.JobFinished: 409,
     errors.ContentGone: 410,
     errors.UploadTooLarge: 413,
+    errors.FetchError: 422,
     errors.Unavailable: 503,
     errors.LanguageModelError: 502,
     errors.LanguageModelUnavailable: 503,

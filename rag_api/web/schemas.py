@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from ingest.documents import json_problem
 from rag_api.core.events import Answer, Citation
 from rag_api.core.hits import Hit, Passage
-from rag_api.db.rows import CollectionRow, DocumentRow, JobRow, error_of
-from rag_api.services.library import UploadRow
+from rag_api.db.rows import CollectionRow, JobRow, error_of
 
 T = TypeVar("T")
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -57,71 +56,6 @@ class CollectionOut(BaseModel):
 class ErrorOut(BaseModel):
     code: str
     message: str
-
-
-class TextIn(In):
-    """A document without a file."""
-
-    text: Annotated[str, StringConstraints(min_length=1)]
-    title: str = ""
-    source: str = ""
-    metadata: dict[str, Any] = {}
-    acl: list[str] = []
-
-
-class UploadOut(BaseModel):
-    document_id: str | None
-    filename: str
-    job_id: str | None
-    status: Literal["queued", "unchanged", "rejected"]
-    error: ErrorOut | None = None
-
-    @classmethod
-    def of(cls, row: UploadRow) -> "UploadOut":
-        return cls.model_validate(row, from_attributes=True)
-
-
-class UploadsOut(BaseModel):
-    documents: list[UploadOut]
-
-
-class DocumentOut(BaseModel):
-    document_id: str
-    source: str
-    title: str
-    media_type: str
-    version: int
-    status: str
-    chunks: int
-    bytes: int
-    pages: int | None
-    metadata: Mapping[str, Any]
-    acl: Sequence[str]
-    created_at: str
-    updated_at: str
-    error: ErrorOut | None
-
-    @classmethod
-    def of(cls, row: DocumentRow) -> "DocumentOut":
-        return cls.model_validate(row, from_attributes=True)
-
-
-class ChunkOut(BaseModel):
-    chunk_id: str
-    index: int
-    start: int
-    end: int
-    page: int | None
-    section: str
-    text: str
-
-
-class ReceiptOut(BaseModel):
-    document_id: str
-    chunks: int
-    vectors: int
-    bytes: int
-    purged: bool
 
 
 class JobOut(BaseModel):
