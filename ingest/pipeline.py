@@ -1,7 +1,8 @@
 """Chunks of many documents → vectors → index → published versions.
 
 A stream, not a sequence: `ingest` is called for many documents at once, their chunks share embed and index batches,
-and a version is published when its last chunk is in. While one batch is indexed, the next one is embedded.
+and a version is published when its last chunk is in. While one batch is indexed, the next one is embedded. A chunk
+whose text has a vector already, as an earlier try or version embedded it, is not embedded again.
 """
 
 import asyncio
@@ -9,7 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ingest.documents import Chunk, VersionKey
-from ingest.ports import ChunkSink, DocumentEmbedder, EmbeddedChunk
+from ingest.ports import ChunkSink, DocumentEmbedder, EmbeddedChunk, NewChunk, Vectors
+
+
+class Refused(Exception):
+    """What was drafted can't be published and has to start anew: the ground has moved under it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,6 @@ class Draft:
     title: str
     chunks: Sequence[Chunk]
     on_indexed: Callable[[int], None] = lambda _: None
-
-
-def text_to_embed(title: str, chunk: Chunk) -> str:
-    """What stands for a chunk in the vector index: a passage is found by its document's title, too."""
-    return f"{title}\n{chunk.text}" if title else chunk.text
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +42,9 @@ class _Item:
     @property
     def is_wanted(self) -> bool:
         return not self.pending.published.done()
+
+    def new(self) -> NewChunk:
+        return NewChunk(self.pending.draft.version, self.pending.draft.title, self.chunk)
 
 
 @dataclass
@@ -76,7 +79,8 @@ class Pipeline:
     async def ingest(self, draft: Draft) -> None:
         """Returns when the draft is published; raises what kept it from that. Cancelling it drops what is queued."""
         if not draft.chunks:
-            await self.sink.publish([draft.version])
+            if await self.sink.publish({draft.version: 0}):
+                raise Refused(f"{draft.version} could not be published")
             return
         pending = _Pending(draft, len(draft.chunks), asyncio.get_running_loop().create_future())
         self._waiting.add(pending)
@@ -96,16 +100,24 @@ class Pipeline:
             if not batch:
                 continue
             try:
-                texts = [text_to_embed(item.pending.draft.title, item.chunk) for item in batch]
-                vectors = await self.embedder.embed_documents(texts)
-                chunks = [
-                    EmbeddedChunk(item.pending.draft.version, item.pending.draft.title, item.chunk, vector)
-                    for item, vector in zip(batch, vectors, strict=True)
-                ]
+                chunks = await self._embedded_chunks([item.new() for item in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the drafts of this batch
                 _fail(batch, error)
                 continue
             await self._embedded.put(list(zip(batch, chunks, strict=True)))
+
+    async def _embedded_chunks(self, chunks: Sequence[NewChunk]) -> list[EmbeddedChunk]:
+        known = await self.sink.known(chunks)
+        texts = [chunk.text_to_embed for chunk, vector in zip(chunks, known, strict=True) if vector is None]
+        made = await self.embedder.embed_documents(texts) if texts else ()
+        if len(made) != len(texts):
+            raise ValueError(f"the embedder made {len(made)} vectors of {len(texts)} texts")
+        fresh = iter(made)
+        vectors: list[Vectors] = [next(fresh) if vector is None else vector for vector in known]
+        return [
+            EmbeddedChunk(chunk.version, chunk.title, chunk.chunk, vector)
+            for chunk, vector in zip(chunks, vectors, strict=True)
+        ]
 
     async def _next_batch(self) -> list[_Item]:
         batch = [await self._arrived.get()]
@@ -136,10 +148,15 @@ class Pipeline:
             pending.left -= count
             pending.draft.on_indexed(count)
         complete = [pending for pending in counts if not pending.left and not pending.published.done()]
-        if complete:
-            await self.sink.publish([pending.draft.version for pending in complete])
+        if not complete:
+            return
+        refused = await self.sink.publish({pending.draft.version: len(pending.draft.chunks) for pending in complete})
         for pending in complete:
-            if not pending.published.done():
+            if pending.published.done():
+                continue
+            if pending.draft.version in refused:
+                pending.published.set_exception(Refused(f"{pending.draft.version} could not be published"))
+            else:
                 pending.published.set_result(None)
 
 

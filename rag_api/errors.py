@@ -24,6 +24,9 @@ RagError
 ├── Unavailable                  a part of this system is not there at the moment
 │   ├── EmbedderUnavailable
 │   ├── VectorStoreUnavailable
+│   │   └── VectorStoreBroken    it is there, and can't read what it holds
+│   ├── LexicalIndexUnavailable
+│   ├── StorageFull              the disk has no room for what was to be kept
 │   └── TooBusy                  a queue is full
 ├── LanguageModelError           the configured language model failed
 │   ├── LanguageModelUnavailable it can't be reached
@@ -157,6 +160,18 @@ class EmbedderUnavailable(Unavailable):
 
 
 class VectorStoreUnavailable(Unavailable):
+    pass
+
+
+class VectorStoreBroken(VectorStoreUnavailable):
+    pass
+
+
+class LexicalIndexUnavailable(Unavailable):
+    pass
+
+
+class StorageFull(Unavailable):
     pass
 
 

@@ -52,6 +52,9 @@ class IngestSettings(BaseModel):
     parse_memory_bytes: int = Field(2 * 1024**3, gt=0, description="address space of a parsing child")
     text_chars: int = Field(50_000_000, gt=0, description="characters that one document's text may have")
     attempts: int = Field(3, ge=1, description="tries before a job fails for good")
+    reindex_share: float = Field(
+        0.5, gt=0, le=1, description="of the time that building a new index takes the embedder"
+    )
     lease_s: float = Field(30, gt=1, description="seconds after which a silent worker's job is another's")
 
 

@@ -16,13 +16,14 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rag_api.backends.process_table import ProcessTable
+from rag_api.backends.process_table import ProcessState, ProcessTable
 from rag_api.db.database import migrate
 from rag_api.errors import InvalidSettings, PortInUse
 from rag_api.home import announce, own_home
@@ -35,7 +36,9 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 FAILED_PAUSE_S = 30.0
 TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+POLL_S = 0.5
 _PR_SET_PDEATHSIG = 1
+_STARTED = int(1000 * time.time())
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some
 EMBEDDER_ENV = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
@@ -53,9 +56,17 @@ class Child:
     env: dict[str, str]
     descriptors: tuple[int, ...] = ()
     output: Path | None = None
+    data: Path | None = None  # what it keeps; may be asked to begin without it
     state: str = "starting"
     process: asyncio.subprocess.Process | None = None
     ends: list[float] = field(default_factory=list)
+    starts: int = 0
+
+    @property
+    def shown(self) -> ProcessState:
+        """With an incarnation that no other start of a process on this machine has."""
+        pid = self.process.pid if self.process else 0
+        return ProcessState(self.state, f"{pid}.{self.starts}.{_STARTED}")
 
     async def start(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -71,6 +82,7 @@ class Child:
                 preexec_fn=_die_with_parent,
             )
         self.state = "running"
+        self.starts += 1
 
     async def end(self, patience_s: float) -> None:
         """SIGTERM, and SIGKILL for one that does not listen."""
@@ -116,9 +128,11 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
         sockets = Path(tempfile.mkdtemp(prefix="rag-"))  # a Unix socket's path must be short, a home's need not be
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         children = plan(settings, listening, sockets, samples)
-        table = ProcessTable(settings.home / "run" / "processes.json")
+        table = ProcessTable(settings.home / "run")
+        _write(children, table)
         early, late = children[:-2], children[-2:]  # the API and the worker meet a catalogue that is up to date
         watches = [asyncio.create_task(_watch(child, children, table)) for child in early]
+        watches += [asyncio.create_task(_empty_on_request(child, table)) for child in children if child.data]
         await asyncio.to_thread(migrate, settings.database)
         watches += [asyncio.create_task(_watch(child, children, table)) for child in late]
         url = f"http://{_shown(host)}:{listening.getsockname()[1]}"
@@ -154,7 +168,7 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
         data, output = settings.home.absolute() / "chroma", settings.home.absolute() / "run" / "chroma.log"
         command = [chroma, "run", "--path", str(data), "--host", "127.0.0.1", "--port", str(port)]
         quiet = foreign | {"ANONYMIZED_TELEMETRY": "False"}
-        children.append(Child("chroma", command, quiet, output=output))
+        children.append(Child("chroma", command, quiet, output=output, data=data))
     if not settings.embedder.url:
         address = str(sockets / "embedder.sock")
         env["RAG_EMBEDDER__URL"] = f"unix:{address}"
@@ -201,6 +215,9 @@ async def _watch(child: Child, children: Sequence[Child], table: ProcessTable) -
     while True:
         status: int | str
         try:
+            if child.data and table.is_to_be_emptied():
+                await asyncio.to_thread(shutil.rmtree, child.data, ignore_errors=True)
+                table.has_been_emptied()
             await child.start()
             _write(children, table)
             assert child.process
@@ -213,8 +230,16 @@ async def _watch(child: Child, children: Sequence[Child], table: ProcessTable) -
         await asyncio.sleep(pause_s)
 
 
+async def _empty_on_request(child: Child, table: ProcessTable) -> None:
+    """Ends a child that is to begin without its data; `_watch` starts it again."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        if table.is_to_be_emptied():
+            await child.end(TERMINATE_S)
+
+
 def _write(children: Sequence[Child], table: ProcessTable) -> None:
-    table.write({child.name: child.state for child in children})
+    table.write({child.name: child.shown for child in children})
 
 
 def _die_with_parent() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from ingest.pipeline import Pipeline
 from ingest.sandbox import Limits, ParserPool
 from rag_api.backends.chat_completions import ChatCompletionsModel, Waits
 from rag_api.backends.chroma import ChromaStore
-from rag_api.backends.embeddings import EmbeddingsClient
+from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
@@ -25,14 +24,19 @@ from rag_api.errors import InvalidSettings
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.feeds import Feeds
 from rag_api.services.health import Health
-from rag_api.services.indexing import CatalogueSink, PatientEmbedder
-from rag_api.services.ingestion import Cutting, Ingestion
-from rag_api.services.ingestor import Ingestor, IngestorOptions
+from rag_api.services.indexing import CatalogueSink
+from rag_api.services.ingestion import Ingestion
+from rag_api.services.ingestor import Ingestor, IngestorOptions, Labour
 from rag_api.services.jobs import Jobs
 from rag_api.services.library import Library
+from rag_api.services.pipelines import Cutting, Pipelines
+from rag_api.services.purging import Purging
 from rag_api.services.reaper import Reaper
+from rag_api.services.reconciler import Reconciler
+from rag_api.services.reindexing import Reindexing
 from rag_api.services.retriever import Retriever, RetrieverOptions
 from rag_api.services.runs import Runs
+from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
 
 PATIENCE_S = 60.0
@@ -56,14 +60,14 @@ class Services:
 @dataclass(frozen=True, slots=True)
 class WorkerServices:
     ingestor: Ingestor
-    reaper: Reaper
+    upkeep: Upkeep
 
 
 @dataclass(frozen=True, slots=True)
 class _Stores:
     db: Database
     files: FileStore
-    embedder: EmbeddingsClient
+    embedders: EmbeddingsClients
     vectors: ChromaStore
     lexical: TantivyIndex
 
@@ -76,7 +80,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await library.prepare()
         retriever = Retriever(
             stores.db,
-            stores.embedder,
+            stores.embedders,
             stores.vectors,
             stores.lexical,
             options=RetrieverOptions(
@@ -89,13 +93,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         answerer = Answerer(
             library,
             retriever,
-            await _open_language_model(settings, stores.embedder, stack),
+            await _open_language_model(settings, stores.embedders.of(None), stack),
             load_prompts(settings),
             runs=runs,
             options=AnswererOptions(answers.passages, answers.budget_chars),
         )
-        processes = ProcessTable(settings.home / "run" / "processes.json")
-        health = Health(stores.db, stores.embedder, stores.vectors, processes)
+        processes = ProcessTable(settings.home / "run")
+        health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes)
         feeds = Feeds(library, make_fetcher(settings))
         yield Services(library, feeds, stores.files, Jobs(stores.db), retriever, answerer, runs, health)
 
@@ -110,15 +114,21 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             size=options.parsers,
         )
         stack.push_async_callback(parsers.close)
-        sink = CatalogueSink(stores.db, stores.vectors, stores.lexical, patience_s=PATIENCE_S)
-        embedder = PatientEmbedder(stores.embedder, patience_s=PATIENCE_S)
-        pipeline = await stack.enter_async_context(Pipeline(embedder, sink, options.batch_chunks))
+        db, files = stores.db, stores.files
+        sink = CatalogueSink(db, stores.vectors, stores.lexical, patience_s=PATIENCE_S)
         cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)
-        ingestion = Ingestion(stores.db, stores.files, parsers, stores.embedder, pipeline=pipeline, cutting=cutting)
-        ingestor = Ingestor(
-            stores.db, stores.files, ingestion, IngestorOptions(options.jobs, options.attempts, options.lease_s)
-        )
-        yield WorkerServices(ingestor, Reaper(stores.db, stores.files, stores.vectors, stores.lexical))
+        pipelines = Pipelines(db, stores.embedders, sink, batch_chunks=options.batch_chunks, cutting=cutting)
+        await stack.enter_async_context(pipelines)
+        reconciler = Reconciler(db, stores.vectors, stores.lexical)
+        reaper = Reaper(db, files, stores.vectors, stores.lexical)
+        upkeep = Upkeep(db, reaper, reconciler, ProcessTable(settings.home / "run"))
+        labours: dict[str, Labour] = {
+            "ingest": Ingestion(db, files, parsers, sink, pipelines),
+            "reindex": Reindexing(db, pipelines, share=options.reindex_share),
+            "purge": Purging(db, upkeep, reconciler, sink),
+        }
+        ingestor = Ingestor(db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s))
+        yield WorkerServices(ingestor, upkeep)
 
 
 def make_fetcher(settings: Settings) -> Fetcher:
@@ -150,20 +160,20 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
     return _Stores(
         db,
         FileStore(settings.home / "files"),
-        await _open_embedder(settings, stack),
+        await _open_embedders(settings, stack),
         ChromaStore(chroma, ef_search=settings.chroma.ef_search),
         lexical,
     )
 
 
-async def _open_embedder(settings: Settings, stack: AsyncExitStack) -> EmbeddingsClient:
+async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> EmbeddingsClients:
     """`unix:/path` is the embedder process on this machine, anything else an OpenAI-compatible base URL."""
     url, socket = settings.embedder.url, None
     if url.startswith("unix:"):
         url, socket = "http://embedder/v1/", url.removeprefix("unix:")
     client = open_client(url, timeout=EMBED_S, unix_socket=socket, api_key=settings.embedder.api_key.get_secret_value())
     await stack.enter_async_context(client)
-    return EmbeddingsClient(client, model=settings.embedder.model, cache=settings.home / "cache")
+    return EmbeddingsClients(client, default=settings.embedder.model, cache=settings.home / "cache")
 
 
 async def _open_language_model(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> LanguageModel:

@@ -20,7 +20,7 @@ async def work(settings: Settings) -> None:
     async with open_worker(settings) as services:
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(services.ingestor.run()),
-            asyncio.create_task(services.reaper.run()),
+            asyncio.create_task(services.upkeep.run()),
         ]
         stop = asyncio.create_task(stopped.wait())
         await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)

@@ -25,6 +25,16 @@ class MemoryVectorStore:
         found = [Scored(id_, float(_cosine(row, vector))) for id_, row in rows.items()]
         return sorted(found, key=lambda scored: -scored.score)[:top_k]
 
+    async def nearest(self, index: str, vectors: Vectors) -> list[float]:
+        rows = self._indexes.get(index, {}).values()
+        return [max((_cosine(row, vector) for row in rows), default=-1.0) for vector in vectors]
+
+    async def lost(self, index: str, chunk_ids: Sequence[str]) -> list[str]:
+        return [one for one in chunk_ids if one not in self._indexes.get(index, {})]
+
+    async def ids(self, index: str) -> set[str]:
+        return set(self._indexes.get(index, {}))
+
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         for id_ in ids:
             self._indexes.get(index, {}).pop(id_, None)
@@ -45,6 +55,7 @@ class MemoryLexicalIndex:
     def __init__(self) -> None:
         self._written: dict[str, dict[str, EmbeddedChunk]] = {}
         self._committed: dict[str, dict[str, EmbeddedChunk]] = {}
+        self._beside: dict[str, dict[str, EmbeddedChunk]] = {}
 
     async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
         rows = {item.version.chunk_id(item.chunk.index): item for item in chunks}
@@ -52,6 +63,19 @@ class MemoryLexicalIndex:
 
     async def commit(self, index: str) -> None:
         self._committed[index] = dict(self._written.get(index, {}))
+
+    async def ids(self, index: str) -> set[str]:
+        return set(self._committed.get(index, {}))
+
+    async def begin_anew(self, index: str) -> None:
+        self._beside[index] = {}
+
+    async def write_anew(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        self._beside[index].update({item.version.chunk_id(item.chunk.index): item for item in chunks})
+
+    async def replace(self, index: str) -> None:
+        self._written[index] = self._beside.pop(index)
+        await self.commit(index)
 
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None

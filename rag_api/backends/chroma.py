@@ -14,11 +14,13 @@ import orjson
 
 from ingest.ports import Vectors
 from rag_api.core.hits import Scored
-from rag_api.errors import VectorStoreUnavailable
+from rag_api.errors import VectorStoreBroken, VectorStoreUnavailable
 
 COLLECTIONS = "api/v2/tenants/default_tenant/databases/default_database/collections"
 ROWS_A_WRITE = 100  # a query waits for the write in progress: 100 rows take some 60 ms
 ROWS_A_DELETE = 1_000
+IDS_A_PAGE = 5_000
+QUERIES_A_CALL = 50
 
 
 class ChromaStore:
@@ -48,6 +50,40 @@ class ChromaStore:
         found = await self._call(index, id_, "POST", "query", body)
         # Chroma counts distance, people expect similarity
         return [Scored(id_, 1 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+
+    async def nearest(self, index: str, vectors: Vectors) -> list[float]:
+        id_ = await self._id_of(index)
+        if id_ is None:
+            return [-1.0] * len(vectors)
+        found: list[float] = []
+        for at in range(0, len(vectors), QUERIES_A_CALL):
+            embeddings = np.ascontiguousarray(vectors[at : at + QUERIES_A_CALL], dtype=np.float32)
+            body = {"query_embeddings": embeddings, "n_results": 1, "include": ["distances"]}
+            rows = (await self._call(index, id_, "POST", "query", body))["distances"]
+            found += [1 - row[0] if row else -1.0 for row in rows]
+        return found
+
+    async def lost(self, index: str, chunk_ids: Sequence[str]) -> list[str]:
+        id_ = await self._id_of(index)
+        return [one for one in chunk_ids if id_ is None or not await self._has_vector(index, id_, one)]
+
+    async def _has_vector(self, index: str, id_: str, chunk_id: str) -> bool:
+        try:
+            found = await self._call(index, id_, "POST", "get", {"ids": [chunk_id], "include": ["embeddings"]})
+        except VectorStoreBroken:  # so it answers for an id whose vector it has lost
+            return False
+        return bool(found["ids"] and found["embeddings"])
+
+    async def ids(self, index: str) -> set[str]:
+        id_ = await self._id_of(index)
+        found: set[str] = set()
+        while id_ is not None:
+            page = {"limit": IDS_A_PAGE, "offset": len(found), "include": []}
+            ids = (await self._call(index, id_, "POST", "get", page))["ids"]
+            found.update(ids)
+            if len(ids) < IDS_A_PAGE:
+                break
+        return found
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         id_ = await self._id_of(index)
@@ -106,5 +142,5 @@ class ChromaStore:
         if response.status_code == httpx.codes.NOT_FOUND and absent_ok:
             return None
         if not response.is_success:
-            raise VectorStoreUnavailable(f"Chroma answers {response.status_code}: {response.text[:300]}")
+            raise VectorStoreBroken(f"Chroma answers {response.status_code}: {response.text[:300]}")
         return orjson.loads(response.content) if response.content else None

@@ -7,6 +7,7 @@ what the worker has committed is found by the API at once.
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +18,15 @@ import tantivy
 from ingest.ports import EmbeddedChunk
 from rag_api.core.hits import Scored
 from rag_api.core.words import STOP_WORDS
+from rag_api.errors import LexicalIndexUnavailable
+from rag_api.telemetry import log
 
 T = TypeVar("T")
 ANALYZER = "words"
 WRITER_BYTES = 32_000_000
 MAX_QUERY_WORDS = 64
 TITLE_BOOST = 1.0
+REPLACING_S = 0.02
 # scripts written without spaces: each character is a word
 _UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
@@ -35,12 +39,25 @@ class TantivyIndex:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexical")
         self._readers: dict[str, tuple[int, Any]] = {}
         self._writers: dict[str, Any] = {}
+        self._lost: set[str] = set()  # a writer failed since the last commit
 
     async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
         await self._run(self._write, index, chunks)
 
     async def commit(self, index: str) -> None:
         await self._run(self._commit, index)
+
+    async def ids(self, index: str) -> set[str]:
+        return await self._run(self._ids, index)
+
+    async def begin_anew(self, index: str) -> None:
+        await self._run(self._drop, _beside(index))
+
+    async def write_anew(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        await self._run(self._write, _beside(index), chunks)
+
+    async def replace(self, index: str) -> None:
+        await self._run(self._replace, index)
 
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
@@ -61,7 +78,14 @@ class TantivyIndex:
         self._thread.shutdown()
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        except (OSError, ValueError) as error:  # tantivy's own failures are ValueErrors
+            if args and self._writers.pop(args[0], None):  # it takes nothing any more
+                self._lost.add(args[0])
+            raise LexicalIndexUnavailable(
+                f"the lexical index can't be used ({error}); see to the disk's space"
+            ) from error
 
     def _write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
         writer = self._writer(index)
@@ -78,6 +102,9 @@ class TantivyIndex:
             )
 
     def _commit(self, index: str) -> None:
+        if index in self._lost:
+            self._lost.discard(index)
+            raise ValueError("what was written since the last commit has been lost")
         if index in self._writers:
             self._writers[index].commit()
 
@@ -94,15 +121,42 @@ class TantivyIndex:
             writer.wait_merging_threads()
         shutil.rmtree(self._folder / index, ignore_errors=True)
 
+    def _ids(self, index: str) -> set[str]:
+        self._drop(_beside(index))
+        try:
+            reader = self._reader(index)
+            if reader is None:
+                return set()
+            searcher = reader.searcher()
+            found = searcher.search(tantivy.Query.all_query(), limit=max(1, searcher.num_docs), count=False).hits
+            return {searcher.doc(address)["id"][0] for _, address in found}
+        except (OSError, ValueError) as error:
+            log(__name__).warning("lexical index unreadable", index=index, reason=str(error))
+            self._drop(index)
+            return set()
+
+    def _replace(self, index: str) -> None:
+        """Readers find either the old files or the new ones; see `_reader`."""
+        beside, gone = self._folder / _beside(index), self._folder / f"{index}.gone"
+        self._writer(_beside(index)).commit()
+        self._writers.pop(_beside(index)).wait_merging_threads()
+        if old := self._writers.pop(index, None):
+            old.wait_merging_threads()
+        shutil.rmtree(gone, ignore_errors=True)
+        if (self._folder / index).exists():
+            (self._folder / index).rename(gone)
+        beside.rename(self._folder / index)
+        shutil.rmtree(gone, ignore_errors=True)
+
     def _count(self, index: str) -> int:
         reader = self._reader(index)
         return int(reader.searcher().num_docs) if reader else 0
 
     def _close(self) -> None:
-        for writer in self._writers.values():
+        while self._writers:
+            _, writer = self._writers.popitem()
             writer.commit()
             writer.wait_merging_threads()
-        self._writers.clear()
 
     def _search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
         reader = self._reader(index)
@@ -123,9 +177,11 @@ class TantivyIndex:
 
     def _reader(self, index: str) -> Any | None:
         """The index as last committed, or None where there is none."""
-        try:
-            changed = (self._folder / index / "meta.json").stat().st_mtime_ns
-        except FileNotFoundError:
+        changed = self._changed(index)
+        if changed is None and index in self._readers:
+            time.sleep(REPLACING_S)  # between the two renames of `_replace`
+            changed = self._changed(index)
+        if changed is None:
             self._readers.pop(index, None)
             return None
         known, reader = self._readers.get(index, (0, None))
@@ -136,10 +192,20 @@ class TantivyIndex:
             self._readers[index] = (changed, reader)
         return reader
 
+    def _changed(self, index: str) -> int | None:
+        try:
+            return (self._folder / index / "meta.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
     def _writer(self, index: str) -> Any:
         if index not in self._writers:
             self._writers[index] = _open(self._folder / index).writer(WRITER_BYTES, 1)
         return self._writers[index]
+
+
+def _beside(index: str) -> str:
+    return f"{index}.new"
 
 
 def query_terms(text: str) -> list[str]:

@@ -1,27 +1,60 @@
-"""What the supervisor says of its children: a small file in the home."""
+"""What the supervisor says of its children, and what may be asked of it: small files in the home."""
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
+NOT_OURS = "a server of its own"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """`incarnation` is another one each time the process is started."""
+
+    state: str
+    incarnation: str = ""
+
 
 class ProcessTable:
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "processes.json"
+        self._wish = folder / "empty-chroma"
 
     async def states(self) -> Mapping[str, str]:
-        return await asyncio.to_thread(self._read)
+        table = await asyncio.to_thread(self._read)
+        return {name: process.state for name, process in table.items()}
 
-    def write(self, states: Mapping[str, str]) -> None:
+    async def incarnation(self) -> str | None:
+        """Of Chroma: None while it does not run, a constant where it is a server of its own."""
+        chroma = (await asyncio.to_thread(self._read)).get("chroma")
+        if chroma is None:
+            return NOT_OURS
+        return chroma.incarnation if chroma.state == "running" else None
+
+    async def empty(self) -> bool:
+        """Asks the supervisor to start Chroma with an empty folder; False where it is a server of its own."""
+        if await self.incarnation() == NOT_OURS:
+            return False
+        await asyncio.to_thread(self._wish.touch)
+        return True
+
+    def is_to_be_emptied(self) -> bool:
+        return self._wish.exists()
+
+    def has_been_emptied(self) -> None:
+        self._wish.unlink(missing_ok=True)
+
+    def write(self, states: Mapping[str, ProcessState]) -> None:
         partial = self._file.with_suffix(".partial")
-        partial.write_bytes(orjson.dumps(dict(states)))
+        partial.write_bytes(orjson.dumps({name: asdict(process) for name, process in states.items()}))
         partial.replace(self._file)
 
-    def _read(self) -> Mapping[str, str]:
+    def _read(self) -> Mapping[str, ProcessState]:
         try:
-            states: Mapping[str, str] = orjson.loads(self._file.read_bytes())
+            table = orjson.loads(self._file.read_bytes())
         except FileNotFoundError:
             return {}
-        return states
+        return {name: ProcessState(**process) for name, process in table.items()}

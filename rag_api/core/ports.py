@@ -38,14 +38,33 @@ class Embedder(Protocol):
         ...
 
 
+class Embedders(Protocol):
+    def of(self, model: str | None) -> Embedder:
+        """The embedder of that name; None is the one that new generations get."""
+        ...
+
+
 class VectorStore(Protocol):
-    """Vectors by id in named indexes; all calls raise VectorStoreUnavailable when it can't be reached."""
+    """Vectors by id in named indexes.
+
+    All calls raise VectorStoreUnavailable when it can't be reached, and VectorStoreBroken when it is there and fails.
+    """
 
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None: ...
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
         """The nearest ids by cosine similarity, best first."""
         ...
+
+    async def nearest(self, index: str, vectors: Vectors) -> list[float]:
+        """For each vector of shape (n, dimension) the similarity of the one that is nearest to it; -1: none is."""
+        ...
+
+    async def lost(self, index: str, chunk_ids: Sequence[str]) -> list[str]:
+        """Those of the ids that have no vector to be read, whatever is said of their number."""
+        ...
+
+    async def ids(self, index: str) -> set[str]: ...
 
     async def delete(self, index: str, ids: Sequence[str]) -> None: ...
 
@@ -57,13 +76,33 @@ class VectorStore(Protocol):
 
 
 class LexicalIndex(Protocol):
-    """Words by chunk id in named indexes. Takes any text of a user as a query."""
+    """Words by chunk id in named indexes. Takes any text of a user as a query.
+
+    All calls may raise LexicalIndexUnavailable; what was written since the last commit is lost then, and the next
+    commit raises it, too.
+    """
 
     async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
         """Visible after `commit`; the same chunk again replaces itself."""
         ...
 
     async def commit(self, index: str) -> None: ...
+
+    async def ids(self, index: str) -> set[str]:
+        """Of all chunks in the index; of none where its files can't be read any more, which are then removed."""
+        ...
+
+    async def begin_anew(self, index: str) -> None:
+        """Opens an empty index beside the one of that name, which goes on answering."""
+        ...
+
+    async def write_anew(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Writes to the one beside."""
+        ...
+
+    async def replace(self, index: str) -> None:
+        """Puts the one beside in the place of the other, whose files are removed."""
+        ...
 
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None

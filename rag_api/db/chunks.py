@@ -1,5 +1,6 @@
 """Chunks: their texts and vectors, and what of them a reader may see."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -30,24 +31,13 @@ _COLUMNS = (
 )
 
 
+def text_hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
     """The same chunk again replaces itself."""
-    is_same = and_(
-        chunks.c.generation_id == bindparam("of_generation"),
-        chunks.c.document_id == bindparam("of_id"),
-        chunks.c.version == bindparam("of_version"),
-        chunks.c.index == bindparam("of_index"),
-    )
-    keys = [
-        {
-            "of_generation": item.version.generation_id,
-            "of_id": item.version.document_id,
-            "of_version": item.version.version,
-            "of_index": item.chunk.index,
-        }
-        for item in items
-    ]
-    await db.execute(delete(chunks).where(is_same), keys)
+    await forget(db, [(item.version, item.chunk.index) for item in items])
     await db.execute(
         insert(chunks),
         [
@@ -61,6 +51,7 @@ async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
                 "page": item.chunk.page,
                 "section": item.chunk.section,
                 "text": item.chunk.text,
+                "text_hash": text_hash(item.chunk.text),
                 "vector": np.asarray(item.vector, dtype="<f4").tobytes(),
             }
             for item in items
@@ -68,15 +59,19 @@ async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
     )
 
 
-async def clear(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
-    """Removes what an earlier attempt at these versions wrote."""
-    is_key = and_(
+async def forget(db: AsyncConnection, gone: Sequence[tuple[VersionKey, int]]) -> None:
+    """Removes chunks by their versions and indexes."""
+    is_same = and_(
         chunks.c.generation_id == bindparam("of_generation"),
         chunks.c.document_id == bindparam("of_id"),
         chunks.c.version == bindparam("of_version"),
+        chunks.c.index == bindparam("of_index"),
     )
-    bound = [{"of_generation": key.generation_id, "of_id": key.document_id, "of_version": key.version} for key in keys]
-    await db.execute(delete(chunks).where(is_key), bound)
+    keys = [
+        {"of_generation": key.generation_id, "of_id": key.document_id, "of_version": key.version, "of_index": index}
+        for key, index in gone
+    ]
+    await db.execute(delete(chunks).where(is_same), keys)
 
 
 async def published(

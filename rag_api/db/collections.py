@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import new_id
-from rag_api.core.ports import EmbedderIdentity
 from rag_api.db.database import now
 from rag_api.db.rows import CollectionRow, GenerationRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import chunks, collections, documents, facts, generations
@@ -21,7 +21,7 @@ _GENERATION = [generations.c[name] for name in GenerationRow.__dataclass_fields_
 async def create(
     db: AsyncConnection, name: str, *, description: str = "", metadata: Mapping[str, Any] | None = None
 ) -> CollectionRow:
-    row = CollectionRow(new_id("col"), name, description, dict(metadata or {}), new_id("gen"), now())
+    row = CollectionRow(new_id("col"), name, description, dict(metadata or {}), new_id("gen"), None, now())
     try:
         await db.execute(
             insert(collections).values(
@@ -88,29 +88,6 @@ async def in_use(db: AsyncConnection, name: str) -> tuple[CollectionRow, Generat
     return CollectionRow(*values[:split]), GenerationRow(*values[split:])
 
 
-async def generation(db: AsyncConnection, generation_id: str) -> GenerationRow:
-    query = select(*_GENERATION).where(generations.c.id == generation_id)
-    return GenerationRow(**(await db.execute(query)).mappings().one())
-
-
-async def generation_of(db: AsyncConnection, collection_id: str) -> str:
-    query = select(collections.c.generation_id).where(collections.c.id == collection_id)
-    return str((await db.execute(query)).scalar_one())
-
-
-async def settle_generation(
-    db: AsyncConnection, generation_id: str, embedder: EmbedderIdentity, splitter: str
-) -> GenerationRow:
-    """The first to write to a generation fixes its embedder; everybody gets what was fixed."""
-    unset = and_(generations.c.id == generation_id, generations.c.fingerprint.is_(None))
-    await db.execute(
-        update(generations)
-        .where(unset)
-        .values(model=embedder.model, fingerprint=embedder.fingerprint, dimension=embedder.dimension, splitter=splitter)
-    )
-    return await generation(db, generation_id)
-
-
 async def counts(db: AsyncConnection) -> dict[str, int]:
     alive = select(func.count()).select_from(collections).where(collections.c.deleted_at.is_(None))
     ready = (
@@ -138,11 +115,16 @@ async def counts(db: AsyncConnection) -> dict[str, int]:
     }
 
 
-async def knows(db: AsyncConnection, fact: str) -> bool:
-    """Whether something that happens once in a home's life has happened."""
-    return (await db.execute(select(facts.c.name).where(facts.c.name == fact))).first() is not None
+async def fact(db: AsyncConnection, name: str) -> str | None:
+    """What is known of this home under that name."""
+    return (await db.execute(select(facts.c.value).where(facts.c.name == name))).scalar_one_or_none()
 
 
-async def note(db: AsyncConnection, fact: str) -> None:
-    if not await knows(db, fact):
-        await db.execute(insert(facts).values(name=fact, value=now()))
+async def note(db: AsyncConnection, name: str, value: str | None = None) -> None:
+    """Something about this home; when it became so, unless a value is given."""
+    await db.execute(delete_rows(facts).where(facts.c.name == name))
+    await db.execute(insert(facts).values(name=name, value=value or now()))
+
+
+async def forget_fact(db: AsyncConnection, name: str) -> None:
+    await db.execute(delete_rows(facts).where(facts.c.name == name))

@@ -1,5 +1,6 @@
 """Connections and transactions."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 20
+TRUNCATE_S = 60
 
 
 def now() -> str:
@@ -29,7 +31,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        is_sqlite = self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._readers = _engine(url, is_sqlite=is_sqlite, size=8, begin="BEGIN")
         self._writers = _engine(url, is_sqlite=is_sqlite, size=1 if is_sqlite else 8, begin="BEGIN IMMEDIATE")
 
@@ -42,6 +44,19 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         async with self._writers.begin() as connection:
             yield connection
+
+    async def truncate_log(self) -> None:
+        """SQLite's write-ahead log is copied into the file and emptied, as soon as nobody reads from it any more."""
+        if not self._is_sqlite:
+            return
+        async with asyncio.timeout(TRUNCATE_S), self._writers.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            while True:
+                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                    (is_busy, *_) = await cursor.fetchone()
+                if not is_busy:
+                    return
+                await asyncio.sleep(0.1)
 
     async def close(self) -> None:
         await self._readers.dispose()

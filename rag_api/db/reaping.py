@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rag_api.db.tables import chunks, collections, documents, generations, jobs, texts, versions
+from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ async def forget(db: AsyncConnection, gone: Sequence[Remains]) -> None:
     for item in gone:
         of_chunks = (chunks.c.document_id == item.document_id, chunks.c.version == item.version)
         await db.execute(delete(chunks).where(*of_chunks))
+        of_index = (indexed.c.document_id == item.document_id, indexed.c.version == item.version)
+        await db.execute(delete(indexed).where(*of_index))
         await db.execute(delete(texts).where(texts.c.document_id == item.document_id, texts.c.version == item.version))
         which = (versions.c.document_id == item.document_id, versions.c.number == item.version)
         status = (await db.execute(select(versions.c.status).where(*which))).scalar_one_or_none()

@@ -19,6 +19,7 @@ class CollectionRow:
     description: str
     metadata: Mapping[str, Any]
     generation_id: str
+    previous_generation_id: str | None
     created_at: str
 
 
@@ -30,6 +31,12 @@ class GenerationRow:
     fingerprint: str | None
     dimension: int | None
     splitter: str | None
+    rebuilt: int | None
+    to_rebuild: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.to_rebuild is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,9 @@ class DocumentRow:
 @dataclass(frozen=True, slots=True)
 class JobRow:
     id: str
-    collection_id: str
+    kind: str
+    collection_id: str | None
+    generation_id: str | None
     document_id: str | None
     version: int | None
     source: str

@@ -36,6 +36,7 @@ collections = Table(
     Column("description", Text, nullable=False, default=""),
     Column("metadata", JSON, nullable=False),
     Column("generation_id", String, nullable=False),  # the generation that answers
+    Column("previous_generation_id", String),  # the one that answered before, kept for the way back
     Column("created_at", String, nullable=False),
     Column("deleted_at", String),
     Index("uq_collections_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
@@ -52,6 +53,9 @@ generations = Table(
     Column("fingerprint", String),
     Column("dimension", Integer),
     Column("splitter", String),
+    # while its vector index is filled anew from the catalogue: how far that is; NULL when the index is whole
+    Column("rebuilt", Integer),
+    Column("to_rebuild", Integer),
     Column("created_at", String, nullable=False),
 )
 
@@ -83,6 +87,7 @@ versions = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("media_type", String, nullable=False),
     Column("title", String, nullable=False),
+    Column("embedded_title", String, nullable=False, server_default=""),  # what goes before each chunk in the indexes
     Column("pages", Integer),
     Column("chunks", Integer, nullable=False, default=0),
     Column("metadata", JSON, nullable=False),
@@ -100,6 +105,18 @@ texts = Table(
     Column("document_id", String, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("text", Text, nullable=False),
+    Column("sections", JSON),  # [[start, [heading, …]], …]; NULL in texts written before it was kept
+    Column("pages", JSON),  # [[start, number], …]
+)
+
+# the versions whose every chunk is in all three: the catalogue, the vector index and the lexical index
+indexed = Table(
+    "indexed",
+    metadata,
+    Column("generation_id", String, primary_key=True),
+    Column("document_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("chunks", Integer, nullable=False),
 )
 
 chunks = Table(
@@ -114,14 +131,18 @@ chunks = Table(
     Column("page", Integer),
     Column("section", Text, nullable=False),
     Column("text", Text, nullable=False),
+    Column("text_hash", LargeBinary, nullable=False, server_default=text("''")),
     Column("vector", LargeBinary, nullable=False),  # float32, little endian
+    Index("ix_chunks_text_hash", "generation_id", "text_hash"),
 )
 
 jobs = Table(
     "jobs",
     metadata,
     Column("id", String, primary_key=True),
-    Column("collection_id", String, nullable=False),
+    Column("kind", String, nullable=False, server_default="ingest"),  # ingest, reindex, purge
+    Column("collection_id", String),  # NULL for a purge
+    Column("generation_id", String),  # what a reindex builds
     Column("document_id", String),  # NULL for a bulk load
     Column("version", Integer),
     Column("source", String, nullable=False),
@@ -148,4 +169,12 @@ jobs = Table(
     Column("started_at", String),
     Column("finished_at", String),
     Index("ix_jobs_state", "state", "run_after"),
+)
+
+# who takes jobs; a row that is old is of a worker that is gone
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("seen_at", String, nullable=False),
 )

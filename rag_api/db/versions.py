@@ -46,6 +46,9 @@ class Described:
     pages: int | None
     chunks: int
     metadata: Mapping[str, Any]
+    embedded_title: str = ""
+    sections: Sequence[tuple[int, Sequence[str]]] = ()
+    page_starts: Sequence[tuple[int, int]] = ()
 
 
 async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Incoming]) -> list[Accepted]:
@@ -126,12 +129,29 @@ async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
     is_key = and_(texts.c.document_id == bindparam("of_id"), texts.c.version == bindparam("of_version"))
     await db.execute(delete(texts).where(is_key), keys)
     await db.execute(
-        insert(texts), [{"document_id": item.document_id, "version": item.version, "text": item.text} for item in found]
+        insert(texts),
+        [
+            {
+                "document_id": item.document_id,
+                "version": item.version,
+                "text": item.text,
+                "sections": list(item.sections),
+                "pages": list(item.page_starts),
+            }
+            for item in found
+        ],
     )
     await db.execute(
         update(versions).where(_IS_BOUND),
         [
-            key | {"title": item.title, "pages": item.pages, "chunks": item.chunks, "metadata": dict(item.metadata)}
+            key
+            | {
+                "title": item.title,
+                "embedded_title": item.embedded_title,
+                "pages": item.pages,
+                "chunks": item.chunks,
+                "metadata": dict(item.metadata),
+            }
             for key, item in zip(keys, found, strict=True)
         ],
     )

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rag_api.core.ports import VectorStore
-from rag_api.db import collections, jobs
+from rag_api.db import collections, generations, jobs, upkeep
 from rag_api.db.database import Database
 from rag_api.errors import RagError
+from rag_api.services.upkeep import CHECKED_FACT
 
 CHECK_S = 5.0
+SILENT_S = 30.0
+COMING = ("starting", "restarting")
 
 
 class Pinged(Protocol):
@@ -20,6 +23,10 @@ class Pinged(Protocol):
 class Processes(Protocol):
     async def states(self) -> Mapping[str, str]:
         """The supervised processes by name: starting, running, restarting or failed; empty without a supervisor."""
+        ...
+
+    async def incarnation(self) -> str | None:
+        """Of the vector store's process; None while it does not run."""
         ...
 
 
@@ -39,14 +46,44 @@ class Health:
 
     async def check(self) -> Readiness:
         """Each dependency by name with `ok` or what is wrong. A worker that is being started again is only shown."""
-        names = ("catalogue", "embedder", "chroma")
-        results = await asyncio.gather(*(_said(check) for check in (self._catalogue, self._embed, self._store.ping)))
-        checks = dict(zip(names, results, strict=True))
-        worker = (await self._processes.states()).get("worker", "unknown")
+        asked = {
+            "catalogue": self._catalogue,
+            "embedder": self._embed,
+            "chroma": self._store.ping,
+            "vectors": self._vectors,
+            "worker": self._worker,
+        }
+        results = await asyncio.gather(*(_said(check) for check in asked.values()))
+        checks = dict(zip(asked, results, strict=True))
         if self.starting:
             checks["start"] = self.starting
-        ready = all(said == "ok" for said in checks.values()) and worker != "failed"
-        return Readiness(ready, checks | {"worker": "ok" if worker == "running" else worker})
+        ready = all(said in ("ok", *COMING) for said in checks.values())
+        return Readiness(ready, checks)
+
+    async def _vectors(self) -> str | None:
+        """The indexes are compared with the catalogue after each start of the vector store."""
+        async with self._db.read() as db:
+            unfinished = [row for row in await generations.alive(db) if not row.is_whole]
+            checked = await collections.fact(db, CHECKED_FACT)
+        if unfinished:
+            done, total = (
+                sum(column) for column in zip(*((row.rebuilt, row.to_rebuild) for row in unfinished), strict=True)
+            )
+            return f"being rebuilt from the catalogue, {done:,} of {total:,} are in; search is lexical meanwhile"
+        return None if checked == await self._processes.incarnation() else "being compared with the catalogue"
+
+    async def _worker(self) -> str | None:
+        """Who does not take jobs must not take uploads in silence."""
+        state = (await self._processes.states()).get("worker")
+        if state in COMING or state == "failed":
+            return state
+        async with self._db.read() as db:
+            silent_s = await upkeep.worker_silent_s(db)
+            waiting = (await jobs.counts(db))["queued"]
+        if silent_s is not None and silent_s < SILENT_S:
+            return None
+        since = "has ever been seen" if silent_s is None else f"has given a sign of life for {silent_s:.0f} s"
+        return f"no worker {since}, {waiting} jobs wait; see to the worker's process, its log says more"
 
     async def _catalogue(self) -> None:
         async with self._db.read() as db:
@@ -62,12 +99,11 @@ class Health:
         return {**counts, "vectors": counts["chunks"], "jobs": by_state}
 
 
-async def _said(check: Callable[[], Awaitable[None]]) -> str:
+async def _said(check: Callable[[], Awaitable[str | None]]) -> str:
     try:
         async with asyncio.timeout(CHECK_S):
-            await check()
+            return await check() or "ok"
     except TimeoutError:
         return f"no reply within {CHECK_S:g} s"
     except RagError as error:
         return str(error)
-    return "ok"

@@ -1,18 +1,17 @@
 """Where the pipeline's chunks go: the catalogue first, which is the truth, then the two indexes derived from it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import groupby
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from ingest.documents import VersionKey
-from ingest.ports import EmbeddedChunk, Vectors
-from rag_api.core.ports import Embedder, LexicalIndex, VectorStore
-from rag_api.db import chunks, versions
+from ingest.ports import EmbeddedChunk, NewChunk, Vectors
+from rag_api.core.ports import LexicalIndex, VectorStore
+from rag_api.db import chunks, generations, indexes, versions
 from rag_api.db.database import Database
-from rag_api.errors import Unavailable
+from rag_api.errors import LexicalIndexUnavailable, Unavailable
 from rag_api.telemetry import log
 
 T = TypeVar("T")
@@ -35,44 +34,116 @@ async def patiently(call: Callable[[], Awaitable[T]], *, patience_s: float) -> T
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-class PatientEmbedder:
-    """The pipeline's embedder: waits for one that is being started again."""
-
-    def __init__(self, embedder: Embedder, *, patience_s: float) -> None:
-        self._embedder = embedder
-        self._patience_s = patience_s
-
-    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        return await patiently(lambda: self._embedder.embed_documents(texts), patience_s=self._patience_s)
-
-
 class CatalogueSink:
-    """A ChunkSink. Chunks of several generations may share a batch."""
+    """A ChunkSink. Chunks of several generations may share a batch.
+
+    Rows go first, so that the indexes never hold what the catalogue does not know of; and only rows of versions that
+    may yet be seen. One that is given up while its batch is on its way is removed again by whoever comes last: this
+    sink, which looks once more when it has written, or the reaper.
+    """
 
     def __init__(self, db: Database, store: VectorStore, lexical: LexicalIndex, *, patience_s: float) -> None:
         self._db = db
         self._store = store
         self._lexical = lexical
         self._patience_s = patience_s
+        self.turn = asyncio.Lock()  # whoever holds it sees neither index change
+        self._uncommitted: dict[str, set[VersionKey]] = {}
+        self._unspoken: set[VersionKey] = set()  # some of their words were lost before they were committed
+
+    async def known(self, wanted: Sequence[NewChunk]) -> list[Vectors | None]:
+        found: list[Vectors | None] = [None] * len(wanted)
+        places_of: dict[str, list[int]] = {}
+        for at, item in enumerate(wanted):
+            places_of.setdefault(item.version.generation_id, []).append(at)
+        async with self._db.read() as db:
+            for generation_id, places in places_of.items():
+                vectors = await indexes.known_vectors(db, generation_id, [wanted[at] for at in places])
+                for at, vector in zip(places, vectors, strict=True):
+                    found[at] = vector
+        return found
 
     async def index(self, items: Sequence[EmbeddedChunk]) -> None:
+        async with self.turn:
+            await self._index(items)
+
+    async def _index(self, items: Sequence[EmbeddedChunk]) -> None:
+        keys = {item.version for item in items}
         async with self._db.write() as db:
-            await chunks.write(db, items)
-        ordered = sorted(items, key=lambda item: item.version.generation_id)
-        for generation_id, group in groupby(ordered, key=lambda item: item.version.generation_id):
-            mine = list(group)
+            alive = await indexes.alive(db, keys)
+            items = [item for item in items if item.version in alive]
+            if items:
+                await chunks.write(db, items)
+        for generation_id, mine in by_generation(items).items():
             ids = [item.version.chunk_id(item.chunk.index) for item in mine]
             vectors = np.stack([item.vector for item in mine])
-            await asyncio.gather(
-                self._lexical.write(generation_id, mine),
-                self._upsert(generation_id, ids, vectors),
-            )
+            both = (self._write_words(generation_id, mine), self._upsert(generation_id, ids, vectors))
+            for result in await asyncio.gather(*both, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    raise result
+        async with self._db.read() as db:
+            given_up = alive - await indexes.alive(db, alive)
+        if given_up:
+            await self._take_back([(item.version, item.chunk.index) for item in items if item.version in given_up])
+
+    async def _write_words(self, generation_id: str, items: Sequence[EmbeddedChunk]) -> None:
+        self._uncommitted.setdefault(generation_id, set()).update(item.version for item in items)
+        await self._lexical.write(generation_id, items)
+
+    async def _commit_words(self, generation_id: str) -> None:
+        try:
+            await self._lexical.commit(generation_id)
+        except LexicalIndexUnavailable:
+            self._unspoken |= self._uncommitted.get(generation_id, set())
+            raise
+        finally:
+            self._uncommitted.pop(generation_id, None)
 
     async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors) -> None:
         await patiently(lambda: self._store.upsert(generation_id, ids, vectors), patience_s=self._patience_s)
 
-    async def publish(self, keys: Sequence[VersionKey]) -> None:
-        for generation_id in {key.generation_id for key in keys}:
-            await self._lexical.commit(generation_id)
+    async def _take_back(self, given_up: Sequence[tuple[VersionKey, int]]) -> None:
+        """From both indexes, then from the catalogue."""
+        ids: dict[str, list[str]] = {}
+        for key, index in given_up:
+            ids.setdefault(key.generation_id, []).append(key.chunk_id(index))
+        for generation_id, mine in ids.items():
+            await self._remove(generation_id, mine)
         async with self._db.write() as db:
-            await versions.publish(db, keys)
+            await chunks.forget(db, given_up)
+
+    async def _remove(self, generation_id: str, ids: Sequence[str]) -> None:
+        await patiently(lambda: self._store.delete(generation_id, ids), patience_s=self._patience_s)
+        await self._lexical.delete(generation_id, ids)
+
+    async def trim(self, counts: Mapping[VersionKey, int]) -> None:
+        """Removes what earlier tries at these versions wrote after the chunks that they have now."""
+        async with self._db.read() as db:
+            given_up = await indexes.beyond(db, counts)
+        if given_up:
+            await self._take_back(given_up)
+
+    async def publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
+        async with self.turn:
+            return await self._publish(counts)
+
+    async def _publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
+        for generation_id in {key.generation_id for key in counts}:
+            await self._commit_words(generation_id)
+        unspoken = self._unspoken & counts.keys()
+        self._unspoken -= unspoken
+        async with self._db.write() as db:
+            alive = await indexes.alive(db, counts)
+            whole = await indexes.whole(db, {key: counts[key] for key in alive - unspoken})
+            if whole:
+                await generations.note_indexed(db, whole)
+            refused = await generations.unused(db, alive) | (alive - whole.keys())
+            await versions.publish(db, [key for key in counts if key in whole and key not in refused])
+        return refused
+
+
+def by_generation(items: Sequence[EmbeddedChunk]) -> dict[str, list[EmbeddedChunk]]:
+    found: dict[str, list[EmbeddedChunk]] = {}
+    for item in items:
+        found.setdefault(item.version.generation_id, []).append(item)
+    return found

@@ -2,19 +2,28 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
-from rag_api.db import jobs, versions
+from rag_api.db import jobs, upkeep, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
-from rag_api.errors import RagError, Unavailable
-from rag_api.services.ingestion import Ingestion, Progress
+from rag_api.errors import ContentGone, RagError, Unavailable
 from rag_api.services.library import Files
+from rag_api.services.progress import Progress
 from rag_api.telemetry import log
 
 TICK_S = 0.5
 POLL_S = 0.1
+SIGN_OF_LIFE_S = 5.0
+
+
+class Labour(Protocol):
+    """What is to be done for one kind of job."""
+
+    async def work(self, job: JobRow, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +43,10 @@ class _InHand:
 
 
 class Ingestor:
-    def __init__(self, db: Database, files: Files, ingestion: Ingestion, options: IngestorOptions) -> None:
+    def __init__(self, db: Database, files: Files, labours: Mapping[str, Labour], options: IngestorOptions) -> None:
         self._db = db
         self._files = files
-        self._ingestion = ingestion
+        self._labours = labours
         self._options = options
         self._worker = f"worker_{uuid.uuid4().hex[:12]}"
         self._in_hand: dict[str, _InHand] = {}
@@ -63,6 +72,7 @@ class Ingestor:
             await asyncio.gather(ticker, *tasks, return_exceptions=True)
             async with self._db.write() as db:
                 await jobs.give_back(db, self._worker)
+                await upkeep.forget_worker(db, self._worker)
 
     async def _claim(self, count: int) -> list[JobRow]:
         async with self._db.read() as db:  # looking costs no writer's turn
@@ -79,8 +89,14 @@ class Ingestor:
         item.task = asyncio.create_task(self._see_through(item))
 
     async def _tick_for_ever(self) -> None:
+        silent_s = SIGN_OF_LIFE_S
         while True:
+            if silent_s >= SIGN_OF_LIFE_S:
+                silent_s = 0
+                async with self._db.write() as db:
+                    await upkeep.note_worker(db, self._worker)
             await asyncio.sleep(TICK_S)
+            silent_s += TICK_S
             await self._tick()
 
     async def _tick(self) -> None:
@@ -104,18 +120,18 @@ class Ingestor:
         try:
             if job.attempts >= self._options.attempts:  # it was never given back: its worker died of it
                 raise ParserCrashed(f"{job.source}: the worker ended {job.attempts} times while it had this file")
-            await self._ingestion.ingest(job, item.progress)
+            await self._labours[job.kind].work(job, item.progress)
             await self._finish(item, *await self._outcome(item))
-            if job.document_id is None:
+            if job.file and job.document_id is None:
                 await self._files.delete(job.file)  # its lines are documents now
-            logger.info("ingested", chunks=item.progress.values.get("chunks_done"))
+            logger.info("done", kind=job.kind, chunks=item.progress.values.get("chunks_done"))
         except asyncio.CancelledError as cancelled:
             if cancelled.args != ("let go",):
                 raise  # this worker ends; `run` gives the job back
             await self._finish(item, "cancelled", *await self._why_cancelled(job))
         except (ParserCrashed, ParserTimedOut, Unavailable) as error:
             await self._try_again(item, error)
-        except IngestError as error:
+        except (IngestError, ContentGone) as error:
             await self._finish(item, "failed", error.code, str(error))
             logger.warning("refused", code=error.code, reason=str(error))
         except Exception as error:
@@ -126,6 +142,8 @@ class Ingestor:
 
     async def _outcome(self, item: _InHand) -> tuple[str, str | None, str | None]:
         job = item.job
+        if job.kind != "ingest":
+            return "done", None, None
         if job.document_id is None:
             done, failures = item.progress.values["documents_done"], item.progress.failures
             if failures and not done:
@@ -136,8 +154,10 @@ class Ingestor:
         return ("done", None, None) if status == "ready" else ("cancelled", *_SUPERSEDED)
 
     async def _why_cancelled(self, job: JobRow) -> tuple[str, str]:
+        if not job.document_id:
+            return "cancelled", "its job was cancelled"
         async with self._db.read() as db:
-            newest = await versions.newest(db, job.document_id) if job.document_id else None
+            newest = await versions.newest(db, job.document_id)
         return _SUPERSEDED if newest != job.version else ("cancelled", "its job was cancelled")
 
     async def _try_again(self, item: _InHand, error: Exception) -> None:

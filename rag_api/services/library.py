@@ -81,13 +81,13 @@ class Library:
     async def prepare(self) -> None:
         """`default` exists from the start."""
         async with self._db.write() as db:
-            if not await collections.knows(db, DEFAULT_FACT):
+            if await collections.fact(db, DEFAULT_FACT) is None:
                 await collections.create(db, DEFAULT_COLLECTION)
                 await collections.note(db, DEFAULT_FACT)
 
     async def knows(self, fact: str) -> bool:
         async with self._db.read() as db:
-            return await collections.knows(db, fact)
+            return await collections.fact(db, fact) is not None
 
     async def note(self, fact: str) -> None:
         async with self._db.write() as db:

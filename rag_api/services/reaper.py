@@ -1,17 +1,15 @@
 """Removes what nobody may see any more from everywhere it was written to."""
 
-import asyncio
 from collections.abc import Iterable
 
 from rag_api.core.ports import LexicalIndex, VectorStore
-from rag_api.db import reaping
+from rag_api.db import collections, generations, indexes, reaping, upkeep
 from rag_api.db.database import Database
-from rag_api.errors import Unavailable
 from rag_api.services.library import Files
-from rag_api.telemetry import log
 
-PAUSE_S = 1.0
 VERSIONS_AT_ONCE = 50
+ROWS_AT_ONCE = 500
+REMOVED_FACT = "removed since the last purge"
 
 
 class Reaper:
@@ -21,26 +19,25 @@ class Reaper:
         self._store = store
         self._lexical = lexical
 
-    async def run(self) -> None:
-        while True:
-            try:
-                busy = await self.reap_some()
-            except Unavailable as error:
-                log(__name__).warning("waiting", reason=str(error))
-                busy = False
-            if not busy:
-                await asyncio.sleep(PAUSE_S)
-
     async def reap_some(self) -> bool:
         """Removes a little; whether there may be more. What fails half way is found again."""
         async with self._db.read() as db:
             found = await reaping.remains(db, limit=VERSIONS_AT_ONCE)
             deleted = await reaping.deleted_collections(db)
+            abandoned = await generations.abandoned(db, await upkeep.being_built(db))
+        if found or deleted or abandoned:
+            async with self._db.write() as db:
+                await collections.note(db, REMOVED_FACT)
         if found:
             await self._remove(found)
         for collection_id, generation_ids in deleted.items():
             await self._remove_collection(collection_id, generation_ids)
+        for generation_id in abandoned:
+            await self._drop(generation_id)
         return bool(found or deleted)
+
+    async def delete_file(self, name: str) -> None:
+        await self._files.delete(name)
 
     async def _remove(self, found: Iterable[reaping.Remains]) -> None:
         gone = list(found)
@@ -57,10 +54,20 @@ class Reaper:
             if item.file and item.status != "failed":  # a failed one can be tried again
                 await self._files.delete(item.file)
 
+    async def _drop(self, generation_id: str) -> None:
+        """A whole generation."""
+        await self._store.drop(generation_id)
+        await self._lexical.drop(generation_id)
+        has_more = True
+        while has_more:
+            async with self._db.write() as db:
+                has_more = await indexes.forget_generation(db, generation_id, limit=ROWS_AT_ONCE)
+        async with self._db.write() as db:
+            await generations.forget(db, generation_id)
+
     async def _remove_collection(self, collection_id: str, generation_ids: list[str]) -> None:
         for generation_id in generation_ids:
-            await self._store.drop(generation_id)
-            await self._lexical.drop(generation_id)
+            await self._drop(generation_id)
         async with self._db.write() as db:
             left = await reaping.mark_documents(db, collection_id, limit=500)
             files = [] if left else await reaping.bulk_files(db, collection_id)

@@ -10,12 +10,12 @@ import numpy as np
 
 from rag_api.core.filters import Filter, matches
 from rag_api.core.hits import Hit, Scored, Scores
-from rag_api.core.ports import Embedder, LexicalIndex, VectorStore
+from rag_api.core.ports import Embedders, LexicalIndex, VectorStore
 from rag_api.core.ranking import fuse, only
 from rag_api.db import chunks, collections, documents
 from rag_api.db.database import Database
 from rag_api.db.rows import GenerationRow
-from rag_api.errors import EmbedderUnavailable, Unavailable
+from rag_api.errors import EmbedderUnavailable, Unavailable, VectorStoreUnavailable
 from rag_api.telemetry import SEARCH_S, log
 
 Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
@@ -60,10 +60,16 @@ class _Scope:
 
 class Retriever:
     def __init__(
-        self, db: Database, embedder: Embedder, store: VectorStore, lexical: LexicalIndex, *, options: RetrieverOptions
+        self,
+        db: Database,
+        embedders: Embedders,
+        store: VectorStore,
+        lexical: LexicalIndex,
+        *,
+        options: RetrieverOptions,
     ) -> None:
         self._db = db
-        self._embedder = embedder
+        self._embedders = embedders
         self._store = store
         self._lexical = lexical
         self._options = options
@@ -102,9 +108,13 @@ class Retriever:
             self._dense(scope, search, candidates), self._words(scope, search, candidates), return_exceptions=True
         )
         degraded: list[str] = []
-        if isinstance(dense, Unavailable) and search.mode == "hybrid":
-            log(__name__).warning("degraded", reason=str(dense))
-            dense, degraded = [], ["dense"]
+        if search.mode == "hybrid" and not (isinstance(dense, Unavailable) and isinstance(lexical, Unavailable)):
+            if isinstance(dense, Unavailable):
+                degraded, reason, dense = ["dense"], dense, []
+            if isinstance(lexical, Unavailable):
+                degraded, reason, lexical = ["lexical"], lexical, []
+            if degraded:
+                log(__name__).warning("degraded", reason=str(reason))
         if isinstance(dense, BaseException):
             raise dense
         if isinstance(lexical, BaseException):
@@ -121,14 +131,20 @@ class Retriever:
     async def _dense(self, scope: _Scope, search: Search, candidates: int) -> list[Scored]:
         if search.mode == "lexical" or scope.generation.fingerprint is None:
             return []
-        identity = await self._embedder.identity()
+        if not scope.generation.is_whole:
+            raise VectorStoreUnavailable(
+                f"the vector index is being rebuilt, {scope.generation.rebuilt:,} of {scope.generation.to_rebuild:,} "
+                "chunks are in; lexical search goes on"
+            )
+        embedder = self._embedders.of(scope.generation.model)
+        identity = await embedder.identity()
         if identity.fingerprint != scope.generation.fingerprint:
             raise EmbedderUnavailable(
                 f"the collection is indexed with the embedder {scope.generation.model!r} "
-                f"({scope.generation.fingerprint}), this server runs {identity.model!r} ({identity.fingerprint}): "
-                "set RAG_EMBEDDER__MODEL back"
+                f"({scope.generation.fingerprint}), which is now another one ({identity.fingerprint}): restore that "
+                "model, or build the index anew with rag reindex"
             )
-        vector = await self._embedder.embed_query(search.query)
+        vector = await embedder.embed_query(search.query)
         if scope.among is not None and sum(scope.among.values()) <= self._options.exact_below:
             return await self._exact(scope, vector, candidates)
         return await self._store.query(scope.generation.id, vector, top_k=candidates)

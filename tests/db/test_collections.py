@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from rag_api.core.ports import EmbedderIdentity
-from rag_api.db import collections
+from rag_api.db import collections, generations
 from rag_api.db.database import Database
 from rag_api.db.tables import metadata
 from rag_api.errors import CollectionExists, CollectionNotFound
@@ -70,7 +70,7 @@ async def test_a_collection_is_changed_and_found_with_its_generation(db: Databas
     assert (changed.description, changed.metadata) == ("Questions", {"owner": "port"})
     async with db.read() as rows:
         found, generation = await collections.in_use(rows, "faq")
-        assert await collections.generation_of(rows, row.id) == row.generation_id
+        assert (await generations.in_use(rows, row.id)).id == row.generation_id
     assert found == changed
     assert (generation.id, generation.collection_id, generation.fingerprint) == (row.generation_id, row.id, None)
 
@@ -78,20 +78,20 @@ async def test_a_collection_is_changed_and_found_with_its_generation(db: Databas
 async def test_the_first_embedder_settles_a_generation(db: Database) -> None:
     row = await new_collection(db)
     async with db.write() as rows:
-        first = await collections.settle_generation(rows, row.generation_id, EmbedderIdentity("a", "f1", 3, 9), "1")
-        second = await collections.settle_generation(rows, row.generation_id, EmbedderIdentity("b", "f2", 4, 9), "2")
+        first = await generations.settle(rows, row.generation_id, EmbedderIdentity("a", "f1", 3, 9), "1")
+        second = await generations.settle(rows, row.generation_id, EmbedderIdentity("b", "f2", 4, 9), "2")
     assert (first.model, first.fingerprint, first.dimension, first.splitter) == ("a", "f1", 3, "1")
     assert second == first
 
 
 async def test_a_fact_is_known_once_it_is_noted(db: Database) -> None:
     async with db.write() as rows:
-        assert not await collections.knows(rows, "samples")
+        assert await collections.fact(rows, "samples") is None
         await collections.note(rows, "samples")
         await collections.note(rows, "samples")
     async with db.read() as rows:
-        assert await collections.knows(rows, "samples")
-        assert not await collections.knows(rows, "other")
+        assert await collections.fact(rows, "samples")
+        assert await collections.fact(rows, "other") is None
 
 
 async def test_counts_are_of_what_a_reader_can_see(db: Database) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ingest.documents import Chunk, Span, VersionKey
-from ingest.pipeline import Draft, Pipeline, text_to_embed
-from ingest.ports import EmbeddedChunk, Vectors
+from ingest.pipeline import Draft, Pipeline, Refused
+from ingest.ports import EmbeddedChunk, NewChunk, Vectors
 
 WAIT_S = 2.0
 
@@ -38,21 +38,31 @@ class CountingEmbedder:
 
 @dataclass
 class ListSink:
-    """Remembers what it is given, in order."""
+    """Remembers what it is given, in order. It knows the vectors of some texts, and may refuse to publish."""
 
     indexed: list[EmbeddedChunk] = field(default_factory=list)
     published: list[list[VersionKey]] = field(default_factory=list)
     indexed_before: list[int] = field(default_factory=list)
     refuses: bool = False
+    vectors: Mapping[str, float] = field(default_factory=dict)
+    unpublishable: Collection[str] = ()
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    async def known(self, chunks: Sequence[NewChunk]) -> list[Vectors | None]:
+        found = [self.vectors.get(item.text_to_embed) for item in chunks]
+        return [None if value is None else np.array([value], dtype=np.float32) for value in found]
 
     async def index(self, chunks: Sequence[EmbeddedChunk]) -> None:
         if self.refuses:
             raise RuntimeError("the sink refuses")
         self.indexed += chunks
 
-    async def publish(self, versions: Sequence[VersionKey]) -> None:
-        self.published.append(list(versions))
+    async def publish(self, counts: Mapping[VersionKey, int]) -> list[VersionKey]:
+        refused = [version for version in counts if version.document_id in self.unpublishable]
+        self.published.append([version for version in counts if version not in refused])
         self.indexed_before.append(len(self.indexed))
+        self.sizes |= {version.document_id: count for version, count in counts.items()}
+        return refused
 
     def counts(self) -> Counter[str]:
         return Counter(item.version.document_id for item in self.indexed)
@@ -108,8 +118,35 @@ async def test_each_chunk_keeps_its_own_vector_title_and_version() -> None:
 
 
 def test_a_passage_is_embedded_with_the_title_of_its_document_if_it_has_one() -> None:
-    [chunk] = draft("x", 1).chunks
-    assert (text_to_embed("Fares", chunk), text_to_embed("", chunk)) == ("Fares\nx 0", "x 0")
+    one = draft("x", 1)
+    texts = [NewChunk(one.version, title, one.chunks[0]).text_to_embed for title in ("Fares", "")]
+    assert texts == ["Fares\nx 0", "x 0"]
+
+
+async def test_only_chunks_without_a_known_vector_are_embedded() -> None:
+    embedder, sink = CountingEmbedder(), ListSink(vectors={"a 1": 41.0, "a 2": 42.0})
+    async with running(embedder, sink) as ingest:
+        await ingest(draft("a", 4))
+    assert embedder.batches == [["a 0", "a 3"]]
+    assert [item.vector[0] for item in sink.indexed] == [3, 41, 42, 3]
+
+
+async def test_a_draft_whose_every_vector_is_known_needs_no_embedder() -> None:
+    embedder, sink = CountingEmbedder(broken=""), ListSink(vectors={"a 0": 1.0, "a 1": 2.0})
+    async with running(embedder, sink) as ingest:
+        await ingest(draft("a", 2))
+    assert (embedder.batches, sink.documents) == ([], ["a"])
+
+
+@pytest.mark.parametrize("chunks", [0, 3])
+async def test_a_version_that_the_sink_will_not_publish_is_refused_and_its_neighbours_are_not(chunks: int) -> None:
+    sink = ListSink(unpublishable=["moved"])
+    async with running(CountingEmbedder(), sink) as ingest:
+        moved, near = await asyncio.gather(
+            ingest(draft("moved", chunks)), ingest(draft("near", 3)), return_exceptions=True
+        )
+    assert isinstance(moved, Refused) and near is None
+    assert sink.documents == ["near"] and sink.sizes == {"moved": chunks, "near": 3}
 
 
 async def test_a_version_is_published_once_and_only_when_its_last_chunk_is_in() -> None:
@@ -159,7 +196,7 @@ async def test_a_sink_failure_reaches_its_drafts_and_the_stream_goes_on() -> Non
 async def test_an_embedder_that_makes_too_few_vectors_fails_its_drafts_and_the_stream_goes_on() -> None:
     embedder, sink = CountingEmbedder(short_by=1), ListSink()
     async with running(embedder, sink) as ingest:
-        with pytest.raises(ValueError, match="zip"):
+        with pytest.raises(ValueError, match="2 vectors of 3 texts"):
             await ingest(draft("a", 3))
         embedder.short_by = 0
         await ingest(draft("b", 3))
