@@ -146,7 +146,7 @@ def _header(message: "Message[str, str]", name: str) -> str:
 
 def _decoded(value: str) -> str:
     """Of encoded words, and of raw bytes that should have been."""
-    text = decode(value.encode("utf-8", "surrogateescape"), name="header") if value else ""
+    text = decode(value.encode("utf-8", "surrogateescape"), name="header", declared="cp1252") if value else ""
     with contextlib.suppress(HeaderParseError, ValueError, LookupError):  # what can't be decoded is shown as it came
         text = str(make_header(decode_header(text)))
     return " ".join(text.split())

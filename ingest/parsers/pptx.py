@@ -33,13 +33,13 @@ def _slide(package: Package, part: str, number: int) -> Iterator[Block]:
         return
     reader = _Reader(package, part, number)
     blocks = list(reader.shapes(package.tree(part).iterfind("{*}cSld/{*}spTree/*")))
-    titles = [block for block in blocks if block.level]
-    # Without a title of its own, a slide would stand under the one before it.
-    yield from titles or [Block(f"Slide {number}", BlockKind.HEADING, 1, page=number)]
-    yield from (block for block in blocks if not block.level)
     for notes in package.of_kind(part, "notesSlide"):
         if package.has(notes):
-            yield from _notes(package, notes, number)
+            blocks += _notes(package, notes, number)
+    if blocks and not any(block.level for block in blocks):
+        # Without a title of its own, a slide would stand under the one before it.
+        yield Block(f"Slide {number}", BlockKind.HEADING, 1, page=number)
+    yield from sorted(blocks, key=lambda block: not block.level)
 
 
 def _notes(package: Package, part: str, number: int) -> Iterator[Block]:

@@ -24,6 +24,10 @@ def parse(source: Source) -> Parsed:
         raise EncryptedDocument(f"'{source.uri}' is locked by a password: save it without one") from error
     except calamine.CalamineError as error:
         raise BrokenDocument(f"'{source.uri}' is no whole workbook ({error}): save it again as .xlsx") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # Rust's, which is no Exception and can't be imported
+            raise
+        raise BrokenDocument(f"'{source.uri}' is no whole workbook ({error}): save it again as .xlsx") from error
     return Parsed("", blocks if any(not block.level for block in blocks) else ())
 
 

@@ -92,31 +92,34 @@ class _Workbook:
         number = 0
         for element in self._elements(part, "row"):
             number = _number(element.get("r")) or number + 1
-            cells: dict[int, str] = {}
-            column = 0
-            for cell in element:
-                if tag_of(cell) != "c":
-                    continue
+            found = self._cells(element)
+            carried = {column: above.get(column, "") for column in merged.get(number, ())}
+            above |= {column: text if len(text) <= _LONGEST_CARRIED else "" for column, text in found.items()}
+            above |= carried
+            cells = {column: text for column, text in sorted((found | carried).items()) if text.strip()}
+            if any(column not in carried for column in cells):
+                yield Row(number, cells)
+
+    def _cells(self, row: Element) -> dict[int, str]:
+        cells: dict[int, str] = {}
+        column = 0
+        for cell in row:
+            if tag_of(cell) == "c":
                 place = _REFERENCE.match(cell.get("r", ""))
                 column = _column(place[1]) if place else column + 1
-                top = merged.get((column, number))
-                text = above.get(column, "") if top else self._shown(cell)
-                if text.strip():
-                    cells[column] = text
-                if not top:
-                    above[column] = text if len(text) <= _LONGEST_CARRIED else ""
-            if cells:
-                yield Row(number, dict(sorted(cells.items())))
+                cells[column] = self._shown(cell)
+        return cells
 
-    def _merged(self, part: str) -> Mapping[tuple[int, int], bool]:
-        """The cells that say again what stands above them: the left edges of merged ranges, below their tops."""
-        found: dict[tuple[int, int], bool] = {}
+    def _merged(self, part: str) -> Mapping[int, list[int]]:
+        """By row the columns that say again what stands above: left edges of merged ranges, below their tops."""
+        found: dict[int, list[int]] = {}
+        room = _MOST_MERGED
         for element in self._elements(part, "mergeCell"):
-            place = _RANGE.fullmatch(element.get("ref", ""))
-            if place:
-                top, bottom = int(place[2]), int(place[4])
-                for row in range(top + 1, min(bottom, top + _MOST_MERGED - len(found)) + 1):
-                    found[_column(place[1]), row] = True
+            if place := _RANGE.fullmatch(element.get("ref", "")):
+                rows = range(int(place[2]) + 1, int(place[4]) + 1)[:room]
+                room -= len(rows)
+                for row in rows:
+                    found.setdefault(row, []).append(_column(place[1]))
         return found
 
     def _shown(self, cell: Element) -> str:

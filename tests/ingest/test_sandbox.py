@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -247,3 +248,76 @@ async def test_a_child_knows_none_of_the_services_settings(tmp_path: Path, monke
         await sandbox.assert_works()
         [seen] = [environment(child) for child in children()]
     assert b"PATH=" in seen and b"RAG_" not in seen
+
+
+def archive(folder: Path, members: dict[str, str]) -> Source:
+    path = folder / "all.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for name, text in members.items():
+            out.writestr(name, text)
+    return Source("all.zip", "application/zip", path)
+
+
+async def test_a_member_that_kills_its_parser_is_a_failure_and_the_next_ones_are_read(tmp_path: Path) -> None:
+    async with sandboxed(tmp_path) as sandbox:
+        members = {"a.txt": "First.", "b.jsonl": lines(3_000), "c.txt": "Third.", "d.txt": "Fourth."}
+        found: list[SplitDocument] = []
+        async with asyncio.timeout(WAIT_S), aclosing(sandbox.stream(archive(tmp_path, members))) as documents:
+            async for document in documents:
+                found.append(document)
+                if document.document.source == "doc-3":
+                    for child in children():
+                        os.kill(child, signal.SIGKILL)
+    sources = [document.document.source for document in found]
+    assert [source for source in sources if source and not source.startswith("doc-")] == [
+        "a.txt",
+        "b.jsonl",
+        "c.txt",
+        "d.txt",
+    ]
+    [lost] = [document for document in found if document.error]
+    assert lost.document.source == "b.jsonl"
+    assert isinstance(lost.error, ParserCrashed) and "b.jsonl" in str(lost.error)
+    assert [document.document.media_type for document in found[-2:]] == ["text/plain", "text/plain"]
+
+
+async def test_a_member_that_needs_too_much_memory_fails_alone(tmp_path: Path) -> None:
+    async with sandboxed(tmp_path, Limits(memory_bytes=200 * 1024**2)) as sandbox:
+        members = {"a.txt": "First.", "vast.txt": "words " * 20_000_000, "c.txt": "Third."}
+        first, vast, third = await sandbox.parse(archive(tmp_path, members))
+    assert (first.error, third.error) == (None, None)
+    assert vast.document.source == "vast.txt"
+    assert isinstance(vast.error, DocumentTooLarge) and "memory" in str(vast.error)
+
+
+async def test_an_archive_that_is_itself_broken_fails_as_a_whole(tmp_path: Path) -> None:
+    async with sandboxed(tmp_path) as sandbox:
+        source = archive(tmp_path, {"a.txt": "First."})
+        os.truncate(source.path, 30)
+        with pytest.raises(BrokenDocument, match=r"'all\.zip'"):
+            await sandbox.parse(source)
+        await sandbox.assert_works()
+
+
+async def test_a_parser_that_dies_with_much_memory_in_use_is_told_as_such(tmp_path: Path) -> None:
+    async with sandboxed(tmp_path) as sandbox:
+        stream = sandbox.stream(sandbox.source("bulk.jsonl", lines(3_000)))
+        with pytest.raises(DocumentTooLarge, match=r"bulk\.jsonl: parsing it needs more memory .* of 1 MB in use"):
+            async with asyncio.timeout(WAIT_S), aclosing(stream) as found:
+                async for _ in found:
+                    sandbox.pool.limits = Limits(memory_bytes=1024**2)  # of which the child has more than half
+                    await asyncio.sleep(0.2)
+                    for child in children():
+                        os.kill(child, signal.SIGABRT)
+        await sandbox.pool.close()
+
+
+async def test_what_parsers_write_is_removed_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp" / "rag-parser-999999999-orphan").mkdir(parents=True)
+    async with sandboxed(tmp_path) as sandbox:
+        await sandbox.assert_works()
+        [folder] = (tmp_path / "tmp").iterdir()
+        assert folder.name.startswith(f"rag-parser-{os.getpid()}-")
+        (folder / "member-left").write_text("behind")
+    assert list((tmp_path / "tmp").iterdir()) == []
