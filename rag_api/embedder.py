@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from rag_api import telemetry
 from rag_api.backends.batching import Batcher
-from rag_api.backends.sentence_transformer import SentenceTransformerModel
+from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
 from rag_api.errors import EmbedderUnavailable, TooBusy
 from rag_api.settings import EmbedderSettings, load_settings
 
@@ -30,6 +30,7 @@ class Embeddings:
             batch_tokens=settings.batch_tokens,
             max_tokens=model.identity.max_tokens,
             queue_texts=settings.queue_texts,
+            lanes=settings.threads or cores(),
         )
 
     def app(self) -> Starlette:
@@ -89,7 +90,7 @@ def main() -> None:
     telemetry.configure_logging(process="embedder", level=settings.log_level, as_json=settings.log_json)
     chosen = settings.embedder
     try:
-        model = SentenceTransformerModel(chosen.model, number_format=chosen.number_format, threads=chosen.threads)
+        model = SentenceTransformerModel(chosen.model, number_format=chosen.number_format)
     except EmbedderUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)

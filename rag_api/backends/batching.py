@@ -1,13 +1,18 @@
 """Many small embed calls become few large ones.
 
 Purpose: one forward pass over many texts costs little more than over one, so concurrent callers share passes.
-Mechanism: a deque of waiting texts, one task, one thread. While a pass runs, texts gather; the next pass takes as many
-as fit a token budget (longest × count, as a padded batch costs) without waiting for more. Queries overtake documents.
-A caller that was cancelled is skipped; beyond `queue_texts` a call is refused at once, so waiting stays bounded.
+Mechanism: two deques of waiting texts, of queries and of documents, each with `lanes` tasks and as many threads, a pass
+a lane at a time. While passes run, texts gather; the next pass takes as many as fit a token budget (longest × count, as
+a padded batch costs) without waiting for more. Queries overtake documents: their threads come first on a processor, so
+a query waits for no pass over documents. A cancelled caller is skipped; beyond `queue_texts` a call is refused at once,
+so waiting stays bounded.
 Does not promise: order between callers; that one call's texts share a pass.
 """
 
 import asyncio
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +24,7 @@ from ingest.ports import Vectors
 from rag_api.errors import TooBusy
 
 CHARS_PER_TOKEN = 4  # a guess: it only decides which texts share a pass
+DOCUMENTS_NICE = 10
 
 
 @dataclass(eq=False, slots=True)
@@ -39,54 +45,72 @@ class _Text:
         return len(self.text) // CHARS_PER_TOKEN + 2
 
 
+@dataclass(eq=False, slots=True)
+class _Queue:
+    texts: deque[_Text] = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass
 class Batcher:
-    """`encode` turns texts into unit vectors; it blocks and is called from one thread only."""
+    """`encode` turns texts into unit vectors; it blocks and is called from 2 × `lanes` threads at once."""
 
     encode: Callable[[list[str]], Vectors]
     batch_tokens: int
     max_tokens: int
     queue_texts: int
-    _queries: deque[_Text] = field(default_factory=deque)
-    _documents: deque[_Text] = field(default_factory=deque)
+    lanes: int = 1
 
     async def __aenter__(self) -> "Batcher":
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self._arrived = asyncio.Event()
-        self._under_way: list[_Text] = []
-        self._task = asyncio.create_task(self._run())
+        self._queries, self._documents = _Queue(), _Queue()
+        self._open: set[_Call] = set()
+        self._pools = [
+            ThreadPoolExecutor(self.lanes, thread_name_prefix="queries"),
+            ThreadPoolExecutor(self.lanes, thread_name_prefix="documents", initializer=_give_way),
+        ]
+        self._tasks = [
+            asyncio.create_task(self._run(queue, pool))
+            for queue, pool in zip((self._queries, self._documents), self._pools, strict=True)
+            for _ in range(self.lanes)
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        for waiting in (*self._under_way, *self._queries, *self._documents):
-            waiting.call.done.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for call in self._open:
+            call.done.cancel()
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:
         """Vectors of shape (len(texts), dimension) in the order of the texts. Raises TooBusy."""
         queue = self._queries if is_query else self._documents
         if not texts:
             raise ValueError("no texts to embed")
-        if len(queue) + len(texts) > self.queue_texts and queue:
-            raise TooBusy(f"{len(queue)} texts wait to be embedded already; try again in a moment")
+        if len(queue.texts) + len(texts) > self.queue_texts and queue.texts:
+            raise TooBusy(f"{len(queue.texts)} texts wait to be embedded already; try again in a moment")
         call = _Call(len(texts), [None] * len(texts), asyncio.get_running_loop().create_future())
         items = [_Text(call, row, text) for row, text in enumerate(texts)]
-        queue.extend(sorted(items, key=lambda item: len(item.text)))  # neighbours of one length pad little
-        self._arrived.set()
-        return await call.done
+        queue.texts.extend(sorted(items, key=lambda item: len(item.text)))  # neighbours of one length pad little
+        queue.arrived.set()
+        self._open.add(call)
+        try:
+            return await call.done
+        finally:
+            self._open.discard(call)
 
-    async def _run(self) -> None:
+    async def _run(self, queue: _Queue, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._arrived.wait()
-            batch = self._under_way = self._take(self._queries) or self._take(self._documents)
+            await queue.arrived.wait()
+            batch = self._take(queue.texts)
             if not batch:
-                self._arrived.clear()
+                queue.arrived.clear()
                 continue
             try:
-                vectors = await loop.run_in_executor(self._thread, self.encode, [item.text for item in batch])
+                vectors = await loop.run_in_executor(pool, self.encode, [item.text for item in batch])
                 _deliver(batch, vectors)
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers in this batch
                 for item in batch:
@@ -115,3 +139,10 @@ def _deliver(batch: Sequence[_Text], vectors: Vectors) -> None:
         call.left -= 1
         if not call.left and not call.done.done():
             call.done.set_result(np.stack([row for row in call.rows if row is not None]))
+
+
+def _give_way() -> None:
+    """Only Linux counts a thread's niceness by itself."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + DOCUMENTS_NICE, 19))

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.ports import Vectors
-from rag_api.backends.batching import CHARS_PER_TOKEN, Batcher
+from rag_api.backends.batching import CHARS_PER_TOKEN, DOCUMENTS_NICE, Batcher
 from rag_api.errors import TooBusy
 
 WAIT_S = 10.0
@@ -50,10 +52,11 @@ def vector_of(text: str) -> Vectors:
 
 @asynccontextmanager
 async def batching(
-    encoder: Encoder, *, batch_tokens: int = 1_000, max_tokens: int = 100, queue_texts: int = 100
+    encoder: Encoder, *, batch_tokens: int = 1_000, max_tokens: int = 100, queue_texts: int = 100, lanes: int = 1
 ) -> AsyncIterator[Batcher]:
     try:
-        async with asyncio.timeout(WAIT_S), Batcher(encoder, batch_tokens, max_tokens, queue_texts) as batcher:
+        made = Batcher(encoder, batch_tokens, max_tokens, queue_texts, lanes)
+        async with asyncio.timeout(WAIT_S), made as batcher:
             yield batcher
     finally:
         encoder.release()
@@ -109,17 +112,32 @@ async def test_concurrent_calls_share_a_pass() -> None:
     assert [len(batch) for batch in encoder.batches] == [1, 10]
 
 
-async def test_queries_overtake_documents() -> None:
+async def test_a_query_waits_for_no_document() -> None:
     encoder = Encoder()
     async with batching(encoder, batch_tokens=20) as batcher:
         first = await under_way(encoder, batcher)
         documents = ask(batcher, *(f"document {i}" for i in range(20)))
         await gathered()
+        encoder.begun.clear()
         query = ask(batcher, "a query", is_query=True)
-        await gathered()
+        assert await asyncio.to_thread(encoder.begun.wait, WAIT_S)
+        assert encoder.batches == [["first"], ["a query"]]
         encoder.release()
         await asyncio.gather(first, documents, query)
-    assert encoder.batches[1] == ["a query"]
+
+
+async def test_each_lane_has_a_pass_under_way() -> None:
+    encoder = Encoder()
+    async with batching(encoder, batch_tokens=3, lanes=3) as batcher:
+        first = await under_way(encoder, batcher)
+        rest = [ask(batcher, f"no {i}") for i in range(4)]
+        while len(encoder.batches) < 3:  # noqa: ASYNC110 - threads begin them
+            await asyncio.sleep(0.001)
+        await gathered()
+        assert len(encoder.batches) == 3
+        encoder.release()
+        await asyncio.gather(first, *rest)
+    assert len(encoder.batches) == 5
 
 
 async def test_a_batch_grows_to_its_budget_and_no_further() -> None:
@@ -213,12 +231,24 @@ async def test_an_encoder_that_makes_too_few_vectors_fails_its_callers_and_the_n
         assert (await batcher.embed(["next"], is_query=False)).shape == (1, 2)
 
 
-async def test_encoding_stays_on_one_thread_that_is_not_the_loops() -> None:
+async def test_queries_and_documents_have_threads_of_their_own() -> None:
     encoder = Encoder()
     async with batching(encoder, batch_tokens=1) as batcher:
         await asyncio.gather(*(batcher.embed([str(i)], is_query=bool(i % 2)) for i in range(10)))
-    assert len(encoder.threads) == 1
+    assert len(encoder.threads) == 2
     assert threading.current_thread().name not in encoder.threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a thread's niceness by itself")
+async def test_threads_of_documents_give_way_to_all_others() -> None:
+    def encode(texts: list[str]) -> Vectors:
+        nice = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return np.full((len(texts), 1), nice, dtype=np.float32)
+
+    async with Batcher(encode, 1_000, 100, 100) as batcher:
+        [[document]] = await batcher.embed(["a document"], is_query=False)
+        [[query]] = await batcher.embed(["a query"], is_query=True)
+    assert document == min(query + DOCUMENTS_NICE, 19)
 
 
 async def test_no_texts_are_refused() -> None:

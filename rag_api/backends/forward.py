@@ -1,0 +1,231 @@
+"""A BERT's forward pass over texts laid end to end, without padding.
+
+Purpose: on processors a padded batch wastes what it pads, and small operators cost as much as matrices.
+Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of the work, see next to no padding and
+few shapes (kernels for a new number of rows take 10 ms and 3 MB). Their weights are in the processor's own layout,
+GELU or the residual is added in the same pass. Attention goes text by text, equal lengths together: exponentials of
+the scores times the values and a column of ones give weighted values and their sum at once, which saves the softmax.
+Does not promise: a result where scores leave the range of floats (OverflowError); any architecture but BERT (`pack`).
+One pass runs on the calling thread; several threads may run passes at the same time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import torch
+from torch.nn.functional import embedding, layer_norm, pad
+
+Tensor: TypeAlias = torch.Tensor
+Weights: TypeAlias = dict[str, Tensor]
+BIN = 1024
+_mkldnn: Any = torch.ops.mkldnn
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> "_Linear":
+        return cls(_mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), BIN), bias.to(dtype))
+
+    def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
+        y: Tensor = _mkldnn._linear_pointwise(x, self.weight, self.bias, activation, [], "none")
+        return y
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        y: Tensor = _mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class _Norm:
+    weight: Tensor
+    bias: Tensor
+    epsilon: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return layer_norm(x, self.weight.shape, self.weight, self.bias, self.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    query_key_value: _Linear
+    attended: _Linear
+    attended_norm: _Norm
+    up: _Linear
+    down: _Linear
+    norm: _Norm
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """`count` texts of the same length, the first token of which is at `start`."""
+
+    start: int
+    count: int
+    length: int
+
+    @property
+    def tokens(self) -> int:
+        return self.count * self.length
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBert:
+    words: Tensor
+    positions: Tensor
+    norm: _Norm
+    layers: Sequence[_Layer]
+    heads: int
+    pooling: str
+
+    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """From padded ids and their mask, each (texts, longest), to pooled vectors (texts, width) in fp32.
+
+        Raises OverflowError.
+        """
+        lengths = mask.sum(1).tolist()
+        pooled = torch.empty(len(lengths), self.words.shape[1])
+        for texts in fill_bins(lengths):
+            pooled[texts] = self._pass([ids[text][mask[text].bool()] for text in texts])
+        return pooled
+
+    def warm_up(self) -> None:
+        """Has the kernels made that queries need first."""
+        for tokens in (16, 32, 48, 64):
+            self._pass([torch.zeros(tokens, dtype=torch.long)])
+
+    def _pass(self, texts: Sequence[Tensor]) -> Tensor:
+        """`texts` by length."""
+        runs = _runs([len(text) for text in texts])
+        used = sum(run.tokens for run in runs)
+        unused = _rows(used) - used
+        ids = pad(torch.cat(list(texts)), (0, unused))
+        places = pad(torch.cat([torch.arange(len(text)) for text in texts]), (0, unused))
+        x = self.norm(embedding(ids, self.words) + embedding(places, self.positions))
+        sums = torch.zeros(())
+        for layer in self.layers:
+            context, total = self._attend(layer.query_key_value(x), runs)
+            sums = sums + total
+            x = layer.attended_norm(layer.attended.plus(context, x))
+            x = layer.norm(layer.down.plus(layer.up(x, "gelu"), x))
+        pooled = torch.cat([self._pool(x, run) for run in runs])
+        if not (sums.isfinite() and pooled.isfinite().all()):
+            raise OverflowError("attention scores are out of the range in which exponentials are floats")
+        return pooled
+
+    def _attend(self, x: Tensor, runs: Sequence[_Run]) -> tuple[Tensor, Tensor]:
+        """Weighted values for each token, and the sum of all weights before they were scaled to 1."""
+        width = x.shape[1] // 3
+        size = width // self.heads
+        context = torch.empty(x.shape[0], width, dtype=x.dtype)
+        context[runs[-1].stop :] = 0
+        total = torch.zeros(())
+        for run in runs:
+            split = x[run.start : run.stop].view(run.count, run.length, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+            query, key = split[:2].reshape(2, run.count * self.heads, run.length, size).unbind(0)
+            value = pad(split[2], (0, 1), value=1.0).view(run.count * self.heads, run.length, size + 1)
+            weights = torch.bmm(query, key.transpose(1, 2)).exp_()
+            found = torch.bmm(weights, value).view(run.count, self.heads, run.length, size + 1)
+            sums = found[..., size:]
+            total += sums.sum(dtype=torch.float32)
+            into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)
+            torch.div(found[..., :size], sums, out=into)
+        return context, total
+
+    def _pool(self, x: Tensor, run: _Run) -> Tensor:
+        tokens = x[run.start : run.stop].view(run.count, run.length, -1)
+        return tokens[:, 0].float() if self.pooling == "cls" else tokens.mean(1, dtype=torch.float32)
+
+
+def pack(modules: Sequence[Any], dtype: torch.dtype) -> PackedBert | None:
+    """The forward pass of a SentenceTransformer's modules, or None where they are not a BERT, pooled and no more."""
+    names = [type(module).__name__ for module in modules]
+    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        return None
+    bert, pooling = modules[0].auto_model, modules[1].pooling_mode
+    if type(bert).__name__ != "BertModel" or pooling not in ("mean", "cls") or not _has_prepacking():
+        return None
+    config = bert.config
+    absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
+    if config.hidden_act != "gelu" or not absolute or config.is_decoder:
+        return None
+    weights = {name: weight.float() for name, weight in bert.state_dict().items()}
+    types = weights["embeddings.token_type_embeddings.weight"]
+    return PackedBert(
+        words=(weights["embeddings.word_embeddings.weight"] + types[0]).to(dtype),
+        positions=weights["embeddings.position_embeddings.weight"].to(dtype),
+        norm=_norm(weights, "embeddings.LayerNorm", config, dtype),
+        layers=[_layer(weights, f"encoder.layer.{i}.", config, dtype) for i in range(config.num_hidden_layers)],
+        heads=config.num_attention_heads,
+        pooling=pooling,
+    )
+
+
+def _layer(weights: Weights, at: str, config: Any, dtype: torch.dtype) -> _Layer:
+    parts = [f"{at}attention.self.{name}" for name in ("query", "key", "value")]
+    scales = ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0)
+    weight, bias = (
+        torch.cat([weights[f"{part}.{kind}"] * scale for part, scale in zip(parts, scales, strict=True)])
+        for kind in ("weight", "bias")
+    )
+    return _Layer(
+        query_key_value=_Linear.of(weight, bias, dtype),
+        attended=_linear(weights, f"{at}attention.output.dense", dtype),
+        attended_norm=_norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
+        up=_linear(weights, f"{at}intermediate.dense", dtype),
+        down=_linear(weights, f"{at}output.dense", dtype),
+        norm=_norm(weights, f"{at}output.LayerNorm", config, dtype),
+    )
+
+
+def _linear(weights: Weights, name: str, dtype: torch.dtype) -> _Linear:
+    return _Linear.of(weights[f"{name}.weight"], weights[f"{name}.bias"], dtype)
+
+
+def _norm(weights: Weights, name: str, config: Any, dtype: torch.dtype) -> _Norm:
+    return _Norm(weights[f"{name}.weight"].to(dtype), weights[f"{name}.bias"].to(dtype), config.layer_norm_eps)
+
+
+def _runs(lengths: Sequence[int]) -> list[_Run]:
+    runs: list[_Run] = []
+    start = 0
+    for length, texts in groupby(lengths):
+        count = len(list(texts))
+        runs.append(_Run(start, count, length))
+        start = runs[-1].stop
+    return runs
+
+
+def fill_bins(lengths: Sequence[int]) -> list[list[int]]:
+    """Which texts go together, each bin by length: at most `BIN` tokens, or one text that is longer than that."""
+    bins: list[list[int]] = []
+    room: list[int] = []
+    for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
+        at = next((i for i, left in enumerate(room) if left >= lengths[text]), None)
+        if at is None:
+            at = len(bins)
+            bins.append([])
+            room.append(BIN)
+        bins[at].append(text)
+        room[at] -= lengths[text]
+    return [texts[::-1] for texts in bins]
+
+
+def _rows(tokens: int) -> int:
+    """Rows of the matrix for so many tokens: few different numbers, as each wants kernels of its own."""
+    step = 16 if tokens <= 64 else 64
+    return -(-tokens // step) * step
+
+
+def _has_prepacking() -> bool:
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and hasattr(_mkldnn, "_reorder_linear_weight")

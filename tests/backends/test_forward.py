@@ -1,0 +1,138 @@
+"""Our own forward pass against sentence-transformers in fp32, through the class that the embedder uses."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+
+from ingest.ports import Vectors
+from rag_api.backends.forward import BIN, fill_bins
+from rag_api.backends.sentence_transformer import SentenceTransformerModel, find_model, has_bf16
+from rag_api.core.ports import DEFAULT_MODEL
+
+WORDS = "the harbour master closes both slipways when wind from north exceeds force eight".split()
+TEXTS = [
+    "",
+    " ",
+    "a",
+    "Ferry",
+    "A ferry crosses the sound.",
+    "Grüße, 東京, नमस्ते, \N{SMILING FACE WITH SMILING EYES} 1921–1938 ½ ﬁne",
+    "x" * 5_000,
+    "\n\t- one\n\t- two\n",
+    "def embed(texts): return [[0.0] * 384 for _ in texts]",
+    *(
+        " ".join(WORDS[i % len(WORDS)] for i in range(start, start + length))
+        for start, length in enumerate(range(3, 90))
+    ),
+    *(" ".join(WORDS * times) for times in (8, 16, 19, 20, 21, 60)),
+]
+
+
+@pytest.fixture(scope="module")
+def library() -> Any:
+    return SentenceTransformer(str(find_model(DEFAULT_MODEL)), device="cpu", local_files_only=True)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def cosines(some: Vectors, others: Vectors) -> Vectors:
+    return np.sum(unit(some) * unit(others), axis=1)
+
+
+@pytest.fixture(scope="module", params=["fp32", "bf16"])
+def model(request: pytest.FixtureRequest) -> SentenceTransformerModel:
+    if request.param == "bf16" and not has_bf16():
+        pytest.skip("this processor has no bf16")
+    return SentenceTransformerModel(DEFAULT_MODEL, number_format=request.param)
+
+
+def test_the_default_model_goes_through_our_own_pass(model: SentenceTransformerModel) -> None:
+    assert model.is_packed
+
+
+def test_vectors_are_those_of_the_library(model: SentenceTransformerModel, library: Any) -> None:
+    found = model.encode(TEXTS)
+    agree = cosines(found, library.encode(TEXTS))
+    least_mean, least = (0.9999, 0.9995) if model.number_format == "bf16" else (0.999999, 0.99999)
+    assert float(agree.mean()) >= least_mean
+    assert float(agree.min()) >= least
+    assert found.dtype == np.float32
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+
+
+def test_what_shares_a_pass_changes_nothing(model: SentenceTransformerModel) -> None:
+    together = model.encode(TEXTS)
+    alone = np.concatenate([model.encode([text]) for text in TEXTS])
+    assert float(cosines(together, alone).min()) >= 0.9998
+    assert float(cosines(together, model.encode(TEXTS[::-1])[::-1]).min()) >= 0.9998
+
+
+def test_passes_on_several_threads_disturb_one_another_in_nothing(model: SentenceTransformerModel) -> None:
+    calls = [TEXTS[i::4] for i in range(4)]
+    expected = [model.encode(texts) for texts in calls]
+    found: dict[int, list[Vectors]] = {i: [] for i in range(4)}
+
+    def repeat(i: int) -> None:
+        for _ in range(3):
+            found[i].append(model.encode(calls[i]))
+
+    threads = [threading.Thread(target=repeat, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, vectors in found.items():
+        assert len(vectors) == 3
+        assert all(np.array_equal(each, expected[i]) for each in vectors)
+
+
+@given(st.lists(st.integers(1, 2 * BIN), max_size=60))
+def test_each_text_is_in_one_bin_and_no_bin_overflows(lengths: list[int]) -> None:
+    bins = fill_bins(lengths)
+    assert sorted(text for texts in bins for text in texts) == list(range(len(lengths)))
+    for texts in bins:
+        inside = [lengths[text] for text in texts]
+        assert inside == sorted(inside)
+        assert len(texts) == 1 or sum(inside) <= BIN
+
+
+def variant(folder: Path, change: Callable[[Any], None], pooling: str = "mean") -> tuple[SentenceTransformerModel, Any]:
+    """The default model, changed and saved: as the embedder loads it, and as the library does."""
+    original = SentenceTransformer(str(find_model(DEFAULT_MODEL)), device="cpu", local_files_only=True)
+    with torch.no_grad():
+        change(original[0].auto_model)
+    SentenceTransformer(modules=[original[0], Pooling(384, pooling), Normalize()]).save(str(folder))
+    loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    return SentenceTransformerModel(str(folder), number_format="fp32"), loaded
+
+
+def nothing(_: Any) -> None:
+    pass
+
+
+def steep(bert: Any) -> None:
+    bert.encoder.layer[0].attention.self.query.weight *= 1_000
+
+
+@pytest.mark.parametrize(
+    ("pooling", "change", "is_packed"),
+    [("cls", nothing, True), ("max", nothing, False), ("mean", steep, False)],
+    ids=["another pooling that it knows", "a pooling that it does not know", "scores out of range"],
+)
+def test_other_models_work_by_our_own_pass_or_by_the_librarys(
+    tmp_path: Path, pooling: str, change: Callable[[Any], None], is_packed: bool
+) -> None:
+    mine, loaded = variant(tmp_path, change, pooling)
+    assert mine.is_packed is is_packed
+    assert float(cosines(mine.encode(TEXTS), loaded.encode(TEXTS)).min()) >= 0.9999
