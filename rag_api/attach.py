@@ -18,23 +18,41 @@ from rag_api.terminal import err
 READY_S = 180.0
 POLL_S = 0.2
 SOON_S = 5.0
+STARTING_S = 10.0
 
 
 @contextmanager
 def server(settings: Settings) -> Iterator[Client]:
     """A client of the server that owns the home, else of one that lives as long as the block."""
     key = settings.admin_key.get_secret_value()
-    if is_owned(settings.home):
-        owner = serving(settings.home)
-        if owner and owner.url:
-            with Client(owner.url, key=key) as client:
-                yield client
-            return
+    if url := _owners_url(settings):
+        with Client(url, key=key) as client:
+            yield client
+        return
     telemetry.configure_logging(process="command", level="warning", as_json=False)
     quiet = settings.model_copy(update={"log_level": "warning"})
     with _own_server(quiet) as url, Client(url, key=key, timeout_s=120) as client:
         _await_ready(client)
         yield client
+
+
+def find_again(client: Client, settings: Settings) -> None:
+    """A server that was started again may be at another port."""
+    if url := _owners_url(settings, wait_s=0):
+        client.move(url)
+
+
+def _owners_url(settings: Settings, *, wait_s: float = STARTING_S) -> str:
+    """Of the server that owns the home, once it has one; empty when nobody owns it."""
+    deadline = time.monotonic() + wait_s
+    while is_owned(settings.home):
+        owner = serving(settings.home)
+        if owner and owner.url:
+            return owner.url
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(POLL_S)
+    return ""
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A client of the HTTP interface. Needs httpx alone."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,10 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
+    def move(self, base_url: str) -> None:
+        """The server is at another address now."""
+        self._http.base_url = httpx.URL(base_url)
+
     def readiness(self) -> dict[str, Any]:
         """`{"status", "checks"}`, also when the server is not ready."""
         try:
@@ -57,21 +62,62 @@ class Client:
         found: dict[str, Any] = response.json()
         return found
 
-    def upload(self, collection: str, files: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
-        """Sends files, each as (source, path); a row for each. Jobs go on in the background."""
+    def upload(
+        self,
+        collection: str,
+        files: Sequence[tuple[str, Path]],
+        *,
+        source: str = "",
+        title: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Sends files, each as (name, path); a row for each. Jobs go on in the background.
+
+        `source`, which is the name unless given, and `title` are for one file, `metadata` for all. Files are read as
+        they are sent. Raises OSError for one that can't be.
+        """
+        form = {"source": source, "title": title, "metadata": json.dumps(metadata) if metadata else ""}
         with ExitStack() as stack:
-            parts = [("files", (source, stack.enter_context(path.open("rb")))) for source, path in files]
-            try:
-                found = self._call("POST", f"/api/v1/collections/{collection}/documents", files=parts)
-            except ServerError as error:
-                if error.code != "nothing_accepted":
-                    raise
-                return [{"document_id": None, "job_id": None, "status": "rejected", **row} for row in error.details]
-        rows: list[dict[str, Any]] = found["documents"]
+            parts = [("files", (name, stack.enter_context(path.open("rb")))) for name, path in files]
+            return self._add(collection, files=parts, data={name: value for name, value in form.items() if value})
+
+    def add_url(self, collection: str, url: str, *, source: str = "", title: str = "") -> dict[str, Any]:
+        """Has the server fetch a page; its row."""
+        [row] = self._add(collection, json={"url": url, "source": source, "title": title})
+        return row
+
+    def _add(self, collection: str, **body: Any) -> list[dict[str, Any]]:
+        try:
+            rows: list[dict[str, Any]] = self._call("POST", _documents(collection), **body)["documents"]
+        except ServerError as error:
+            if error.code != "nothing_accepted":
+                raise
+            return [{"document_id": None, "job_id": None, "status": "rejected", **row} for row in error.details]
         return rows
+
+    def change(self, collection: str, document_id: str, **values: Any) -> dict[str, Any]:
+        """`title`, `metadata` or `acl`, each replacing what was."""
+        return self._call("PATCH", f"{_documents(collection)}/{document_id}", json=values)
+
+    def delete(self, collection: str, document_id: str) -> dict[str, Any]:
+        return self._call("DELETE", f"{_documents(collection)}/{document_id}")
+
+    def delete_where(self, collection: str, filter: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"count", "documents"}` of what the filter matched."""
+        return self._call("DELETE", _documents(collection), params={"filter": json.dumps(filter)})
+
+    def create_collection(self, name: str, description: str = "") -> dict[str, Any]:
+        return self._call("POST", "/api/v1/collections", json={"name": name, "description": description})
+
+    def delete_collection(self, name: str) -> dict[str, Any]:
+        return self._call("DELETE", f"/api/v1/collections/{name}")
 
     def stats(self) -> dict[str, Any]:
         return self._call("GET", "/api/v1/stats")
+
+    def jobs(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
+        """The newest first."""
+        return self._pages("/api/v1/jobs", {"state": state} if state else {})
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self._call("GET", f"/api/v1/jobs/{job_id}")
@@ -80,7 +126,7 @@ class Client:
         return self._pages("/api/v1/collections", {})
 
     def documents(self, collection: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-        return self._pages(f"/api/v1/collections/{collection}/documents", {"status": status} if status else {})
+        return self._pages(_documents(collection), {"status": status} if status else {})
 
     def search(self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid") -> dict[str, Any]:
         body = {"query": query, "top_k": top_k, "mode": mode}
@@ -119,6 +165,10 @@ class Client:
             raise _error(response)
         found: dict[str, Any] = response.json()
         return found
+
+
+def _documents(collection: str) -> str:
+    return f"/api/v1/collections/{collection}/documents"
 
 
 def _error(response: httpx.Response) -> ServerError:

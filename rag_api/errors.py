@@ -140,7 +140,11 @@ class UrlRefused(FetchError):
 
 
 class FetchFailed(FetchError):
-    pass
+    """`status`: what the page's server answered, 0 when nothing."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class FetchTimedOut(FetchError):

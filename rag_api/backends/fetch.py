@@ -149,7 +149,7 @@ class Fetcher:
 
     async def _take(self, url: httpx.URL, response: httpcore.Response, wanted: Container[str]) -> Fetched:
         if response.status != httpx.codes.OK:
-            raise FetchFailed(f"{url} answers {response.status}; check the URL, or try again later")
+            raise FetchFailed(f"{url} answers {response.status}; check the URL, or try again later", response.status)
         media_type = _header(response, b"content-type").partition(";")[0].strip().lower()
         if media_type not in OPAQUE and media_type not in wanted:
             raise UnsupportedFile(f"{url} is {media_type}, which can't be read; give the URL of a page or a document")

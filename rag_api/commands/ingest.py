@@ -1,81 +1,117 @@
+import asyncio
+import signal
 import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, NoReturn
 
 import typer
 
-from rag_api.attach import server
+from rag_api.attach import find_again, server
 from rag_api.client import Client
 from rag_api.commands.options import CollectionOption, JsonOption
-from rag_api.settings import load_settings
-from rag_api.terminal import err, progress_bars, say
+from rag_api.feeding.arguments import Arguments, Wanted, read_arguments
+from rag_api.feeding.deleting import Deleter
+from rag_api.feeding.outlook import look_ahead
+from rag_api.feeding.report import Report
+from rag_api.feeding.sending import PATIENCE_S, Patience, Sender
+from rag_api.feeding.watching import Watcher
+from rag_api.settings import Settings, load_settings
 
-FILES_A_REQUEST = 20
+Paths = Annotated[
+    list[str], typer.Argument(help="Files, folders with all that is in them, URLs of pages and sitemaps, - for stdin.")
+]
+Globs = list[str] | None
+Include = Annotated[Globs, typer.Option(help="Of folders, only files that match, as in .gitignore. Repeatable.")]
+Exclude = Annotated[Globs, typer.Option(help="Of folders, nothing that matches, as in .gitignore. Repeatable.")]
+SourceOption = Annotated[str, typer.Option(help="The one document's source, instead of its name or URL.")]
+TitleOption = Annotated[str, typer.Option(help="The one document's title, instead of its own.")]
+FeedOption = Annotated[str, typer.Option(help="The mark of a folder's documents, in their metadata's `feed`.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Follow the folders, deletions too, until Ctrl-C.")]
+Delete = Annotated[bool, typer.Option("--delete", help="Delete the documents whose files the folders have lost.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; send nothing.")]
+MaxPages = Annotated[int, typer.Option(help="Pages that are taken from a sitemap at most.", min=1)]
+AnyHost = Annotated[bool, typer.Option("--any-host", help="Pages of other hosts than the sitemap's, too.")]
 
 
-def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files, and folders with all that is in them.")],
+@dataclass(frozen=True, slots=True)
+class _Run:
+    arguments: Arguments
+    settings: Settings
+    client: Client
+    collection: str
+    patience: Patience
+    report: Report
+
+    def send(self) -> None:
+        Sender(self.client, self.collection, self.patience, self.report).send(self.arguments.items(self.settings))
+        for folder in self.arguments.folders if self.arguments.wanted.deletes else ():
+            Deleter(self.client, self.collection, self.patience, self.report).delete_lost(folder)
+        self.report.tell(self.report.summary())
+
+    def watch(self) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        with suppress(KeyboardInterrupt):
+            Watcher(
+                self.arguments.folders, self.client, self.collection, patience=self.patience, report=self.report
+            ).run()
+        self.report.tell(f"stopped watching: {self.report.summary()}")
+
+    def look_ahead(self) -> None:
+        wanted = self.arguments.wanted
+        # sitemaps are fetched in a loop of their own, before the one that parses
+        items = iter(list(self.arguments.items(self.settings)))
+        asyncio.run(
+            look_ahead(
+                items,
+                self.arguments.folders if wanted.deletes else [],
+                client=self.client,
+                collection=self.collection,
+                settings=self.settings,
+                patience=self.patience,
+                report=self.report,
+            )
+        )
+
+
+def ingest(  # noqa: PLR0917 - the command line's own
+    paths: Paths,
     collection: CollectionOption = "default",
+    include: Include = None,
+    exclude: Exclude = None,
+    source: SourceOption = "",
+    title: TitleOption = "",
+    feed: FeedOption = "",
+    watch: Watch = False,
+    delete: Delete = False,
+    dry_run: DryRun = False,
+    max_pages: MaxPages = 500,
+    any_host: AnyHost = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put documents into a collection, and wait until they can be found."""
-    files = list(_files(paths))
-    if not files:
-        raise typer.BadParameter(f"there are no files in {', '.join(map(str, paths))}")
-    with server(load_settings()) as client:
-        rows = _upload(client, collection, files)
-        failed = _follow(client, rows, as_json=as_json)
-    if failed:
+    globs = (tuple(include or ()), tuple(exclude or ()))
+    wanted = Wanted(tuple(paths), *globs, source, title, feed, max_pages, any_host, watch, delete, dry_run)
+    with ExitStack() as stack:
+        try:
+            arguments = read_arguments(wanted, stack)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        settings = load_settings()
+        client = stack.enter_context(server(settings))
+        report = stack.enter_context(Report(as_json=as_json))
+        patience = Patience(partial(find_again, client, settings), float("inf") if watch else PATIENCE_S)
+        run = _Run(arguments, settings, client, collection, patience, report)
+        if dry_run:
+            run.look_ahead()
+        elif watch:
+            run.watch()
+        else:
+            run.send()
+    if report.failures and not watch:
         sys.exit(1)
 
 
-def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """(source, path) of each file; inside a folder the source is the path from that folder on."""
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.is_file())
-            yield from (
-                (str(file.relative_to(path)), file)
-                for file in inside
-                if not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-        elif path.is_file():
-            yield path.name, path
-        else:
-            raise typer.BadParameter(f"there is no file or folder {path}")
-
-
-def _upload(client: Client, collection: str, files: list[tuple[str, Path]]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for at in range(0, len(files), FILES_A_REQUEST):
-        rows += client.upload(collection, files[at : at + FILES_A_REQUEST])
-    return rows
-
-
-def _follow(client: Client, rows: list[dict[str, Any]], *, as_json: bool) -> int:
-    """Waits for the jobs; how many files did not make it."""
-    waiting = {row["job_id"]: row["filename"] for row in rows if row["job_id"]}
-    failed = 0
-    for row in rows:
-        if not row["job_id"]:
-            failed += row["status"] == "rejected"
-            say(row["filename"], row["status"], row.get("error"), as_json=as_json)
-    with progress_bars(enabled=not as_json and err.is_terminal) as progress:
-        files_bar = progress.add_task("files", total=len(waiting))
-        chunks_bar = progress.add_task("chunks", total=None)
-        counts: dict[str, tuple[int, int]] = {}
-        while waiting:
-            for job_id, name in list(waiting.items()):
-                job = client.job(job_id)
-                counts[job_id] = (job["chunks_done"], job["chunks_total"])
-                if job["state"] in ("done", "failed", "cancelled"):
-                    del waiting[job_id]
-                    progress.advance(files_bar)
-                    failed += job["state"] != "done"
-                    say(name, job["state"], job["error"], as_json=as_json, job=job)
-            done, total = (sum(column) for column in zip(*counts.values(), strict=True))
-            progress.update(chunks_bar, completed=done, total=total or None)
-            time.sleep(0.2 if waiting else 0)
-    return failed
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
