@@ -108,15 +108,17 @@ class Pipeline:
 
     async def _embedded_chunks(self, chunks: Sequence[NewChunk]) -> list[EmbeddedChunk]:
         known = await self.sink.known(chunks)
-        texts = [chunk.text_to_embed for chunk, vector in zip(chunks, known, strict=True) if vector is None]
+        unknown = (chunk.text_to_embed for chunk, vector in zip(chunks, known, strict=True) if vector is None)
+        texts = list(dict.fromkeys(unknown))  # what a batch says twice is embedded once
         made = await self.embedder.embed_documents(texts) if texts else ()
         if len(made) != len(texts):
             raise ValueError(f"the embedder made {len(made)} vectors of {len(texts)} texts")
-        fresh = iter(made)
-        vectors: list[Vectors] = [next(fresh) if vector is None else vector for vector in known]
+        fresh: dict[str, Vectors] = dict(zip(texts, made, strict=True))
         return [
-            EmbeddedChunk(chunk.version, chunk.title, chunk.chunk, vector)
-            for chunk, vector in zip(chunks, vectors, strict=True)
+            EmbeddedChunk(
+                chunk.version, chunk.title, chunk.chunk, fresh[chunk.text_to_embed] if vector is None else vector
+            )
+            for chunk, vector in zip(chunks, known, strict=True)
         ]
 
     async def _next_batch(self) -> list[_Item]:

@@ -237,3 +237,12 @@ async def test_closing_lets_nobody_wait_for_ever(chunks: int) -> None:
     _, pending = await asyncio.wait([waiting], timeout=1)
     waiting.cancel()
     assert not pending
+
+
+async def test_what_a_batch_says_twice_is_embedded_once() -> None:
+    embedder, sink = CountingEmbedder(), ListSink()
+    pieces = [Chunk(i, ["the same", "another"][i == 1], Span(i, i + 1), "", None, 1) for i in range(4)]
+    async with running(embedder, sink) as ingest:
+        await ingest(Draft(VersionKey("gen", "a", 1), "", pieces))
+    assert embedder.batches == [["the same", "another"]]
+    assert [(item.chunk.index, float(item.vector[0])) for item in sink.indexed] == [(0, 8), (1, 7), (2, 8), (3, 8)]
