@@ -47,8 +47,8 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     )
     app.state.admin_key = settings.admin_key.get_secret_value()
     errors.install(app)
-    for resource in (collections, documents, search, jobs, answers):
-        app.include_router(resource.router, prefix="/api/v1", dependencies=[Depends(authenticate)])
+    for router in (collections.router, documents.router, search.router, jobs.router, jobs.upkeep, answers.router):
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
     app.include_router(system.router)
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
     if not app.state.admin_key:

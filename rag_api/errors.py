@@ -13,7 +13,9 @@ RagError
 │   ├── JobNotFound
 │   └── AnswerNotFound
 ├── CollectionExists
+├── JobRunning                   another one of its kind is at it
 ├── JobFinished                  too late to cancel, too early to retry
+├── AnswerRedacted               it rested on a document that has been deleted
 ├── ContentGone                  it was there: a version since replaced, an answer's log since dropped
 ├── UploadTooLarge
 ├── FetchError                   a URL that was to be ingested can't be had
@@ -118,8 +120,17 @@ class CollectionExists(RagError):
         super().__init__(f"there is a collection {name!r} already; choose another name or use that one")
 
 
+class JobRunning(RagError):
+    pass
+
+
 class JobFinished(RagError):
     pass
+
+
+class AnswerRedacted(RagError):
+    def __init__(self) -> None:
+        super().__init__("the answer rested on a document that has been deleted; ask again for one without it")
 
 
 class ContentGone(RagError):

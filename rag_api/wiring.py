@@ -76,7 +76,10 @@ class _Stores:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, stack)
-        library = Library(stores.db, stores.files)
+        answers = settings.answers
+        runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
+        stack.push_async_callback(runs.close)
+        library = Library(stores.db, stores.files, stores.embedders, runs)
         await library.prepare()
         retriever = Retriever(
             stores.db,
@@ -87,9 +90,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 settings.retrieval.dense_weight, settings.retrieval.candidates, settings.retrieval.exact_below
             ),
         )
-        answers = settings.answers
-        runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
-        stack.push_async_callback(runs.close)
         answerer = Answerer(
             library,
             retriever,
@@ -101,7 +101,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes)
         feeds = Feeds(library, make_fetcher(settings))
-        yield Services(library, feeds, stores.files, Jobs(stores.db), retriever, answerer, runs, health)
+        yield Services(
+            library, feeds, stores.files, Jobs(stores.db, stores.embedders), retriever, answerer, runs, health
+        )
 
 
 @asynccontextmanager

@@ -33,73 +33,59 @@ class ChromaStore:
         self._writing = asyncio.Lock()
 
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
-        if not ids:
-            return
-        id_ = await self._id_of(index, create=True)
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_WRITE):
                 rows = slice(at, at + ROWS_A_WRITE)
                 embeddings = np.ascontiguousarray(vectors[rows], dtype=np.float32)
-                await self._call(index, id_, "POST", "upsert", {"ids": list(ids[rows]), "embeddings": embeddings})
+                await self._call(index, "upsert", {"ids": list(ids[rows]), "embeddings": embeddings}, create=True)
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
-        id_ = await self._id_of(index)
-        if id_ is None:
-            return []
         body = {"query_embeddings": vector.reshape(1, -1), "n_results": top_k, "include": ["distances"]}
-        found = await self._call(index, id_, "POST", "query", body)
+        found = await self._call(index, "query", body)
+        if found is None:
+            return []
         # Chroma counts distance, people expect similarity
         return [Scored(id_, 1 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     async def nearest(self, index: str, vectors: Vectors) -> list[float]:
-        id_ = await self._id_of(index)
-        if id_ is None:
-            return [-1.0] * len(vectors)
         found: list[float] = []
         for at in range(0, len(vectors), QUERIES_A_CALL):
             embeddings = np.ascontiguousarray(vectors[at : at + QUERIES_A_CALL], dtype=np.float32)
             body = {"query_embeddings": embeddings, "n_results": 1, "include": ["distances"]}
-            rows = (await self._call(index, id_, "POST", "query", body))["distances"]
-            found += [1 - row[0] if row else -1.0 for row in rows]
+            rows = await self._call(index, "query", body)
+            found += [1 - row[0] if row else -1.0 for row in (rows["distances"] if rows else [[]] * len(embeddings))]
         return found
 
     async def lost(self, index: str, chunk_ids: Sequence[str]) -> list[str]:
-        id_ = await self._id_of(index)
-        return [one for one in chunk_ids if id_ is None or not await self._has_vector(index, id_, one)]
+        return [one for one in chunk_ids if not await self._has_vector(index, one)]
 
-    async def _has_vector(self, index: str, id_: str, chunk_id: str) -> bool:
+    async def _has_vector(self, index: str, chunk_id: str) -> bool:
         try:
-            found = await self._call(index, id_, "POST", "get", {"ids": [chunk_id], "include": ["embeddings"]})
+            found = await self._call(index, "get", {"ids": [chunk_id], "include": ["embeddings"]})
         except VectorStoreBroken:  # so it answers for an id whose vector it has lost
             return False
-        return bool(found["ids"] and found["embeddings"])
+        return bool(found and found["ids"] and found["embeddings"])
 
     async def ids(self, index: str) -> set[str]:
-        id_ = await self._id_of(index)
         found: set[str] = set()
-        while id_ is not None:
-            page = {"limit": IDS_A_PAGE, "offset": len(found), "include": []}
-            ids = (await self._call(index, id_, "POST", "get", page))["ids"]
-            found.update(ids)
-            if len(ids) < IDS_A_PAGE:
-                break
-        return found
+        while True:
+            page = await self._call(index, "get", {"limit": IDS_A_PAGE, "offset": len(found), "include": []})
+            found.update(page["ids"] if page else [])
+            if page is None or len(page["ids"]) < IDS_A_PAGE:
+                return found
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
-        id_ = await self._id_of(index)
-        if not ids or id_ is None:
-            return
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_DELETE):
-                await self._call(index, id_, "POST", "delete", {"ids": list(ids[at : at + ROWS_A_DELETE])})
+                await self._call(index, "delete", {"ids": list(ids[at : at + ROWS_A_DELETE])})
 
     async def drop(self, index: str) -> None:
         self._ids.pop(index, None)
         await self._send("DELETE", f"{COLLECTIONS}/{index}", absent_ok=True)
 
     async def count(self, index: str) -> int:
-        id_ = await self._id_of(index)
-        return 0 if id_ is None else int(await self._call(index, id_, "GET", "count"))
+        found = await self._call(index, "count", method="GET")
+        return int(found or 0)
 
     async def ping(self) -> None:
         await self._send("GET", "api/v2/heartbeat")
@@ -119,13 +105,18 @@ class ChromaStore:
         return self._ids[index]
 
     async def _call(
-        self, index: str, id_: str | None, method: str, verb: str, body: dict[str, Any] | None = None
+        self, index: str, verb: str, body: dict[str, Any] | None = None, *, method: str = "POST", create: bool = False
     ) -> Any:
-        try:
-            return await self._send(method, f"{COLLECTIONS}/{id_}/{verb}", body)
-        except VectorStoreUnavailable:
-            self._ids.pop(index, None)  # it may have been made anew under another id
-            raise
+        """None where there is no such index."""
+        for is_known in (index in self._ids, False):
+            id_ = await self._id_of(index, create=create)
+            if id_ is None:
+                return None
+            found = await self._send(method, f"{COLLECTIONS}/{id_}/{verb}", body, absent_ok=True)
+            if found is not None or not is_known:
+                return found
+            self._ids.pop(index, None)  # it has been made anew under another id
+        return None
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, absent_ok: bool = False
@@ -143,4 +134,4 @@ class ChromaStore:
             return None
         if not response.is_success:
             raise VectorStoreBroken(f"Chroma answers {response.status_code}: {response.text[:300]}")
-        return orjson.loads(response.content) if response.content else None
+        return orjson.loads(response.content) if response.content else {}

@@ -5,7 +5,6 @@ what the worker has committed is found by the API at once.
 """
 
 import asyncio
-import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -16,19 +15,14 @@ from typing import Any, TypeVar
 import tantivy
 
 from ingest.ports import EmbeddedChunk
+from rag_api.backends.lexical_words import open_index, query_terms, spaced, term_queries
 from rag_api.core.hits import Scored
-from rag_api.core.words import STOP_WORDS
 from rag_api.errors import LexicalIndexUnavailable
 from rag_api.telemetry import log
 
 T = TypeVar("T")
-ANALYZER = "words"
 WRITER_BYTES = 32_000_000
-MAX_QUERY_WORDS = 64
-TITLE_BOOST = 1.0
 REPLACING_S = 0.02
-# scripts written without spaces: each character is a word
-_UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
 
 class TantivyIndex:
@@ -96,8 +90,8 @@ class TantivyIndex:
                 tantivy.Document(
                     id=chunk_id,
                     document=item.version.document_id,
-                    title=_spaced(f"{item.title} {item.chunk.section}"),
-                    text=_spaced(item.chunk.text),
+                    title=spaced(f"{item.title} {item.chunk.section}"),
+                    text=spaced(item.chunk.text),
                 )
             )
 
@@ -165,7 +159,7 @@ class TantivyIndex:
             return []
         schema = reader.schema
         words = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, query) for term in terms for query in _term_queries(schema, term)]
+            [(tantivy.Occur.Should, query) for term in terms for query in term_queries(schema, term)]
         )
         if documents is not None:
             among = tantivy.Query.term_set_query(schema, "document", list(documents))
@@ -186,7 +180,7 @@ class TantivyIndex:
             return None
         known, reader = self._readers.get(index, (0, None))
         if reader is None:
-            reader = _open(self._folder / index)
+            reader = open_index(self._folder / index)
         if known != changed:
             reader.reload()
             self._readers[index] = (changed, reader)
@@ -200,54 +194,9 @@ class TantivyIndex:
 
     def _writer(self, index: str) -> Any:
         if index not in self._writers:
-            self._writers[index] = _open(self._folder / index).writer(WRITER_BYTES, 1)
+            self._writers[index] = open_index(self._folder / index).writer(WRITER_BYTES, 1)
         return self._writers[index]
 
 
 def _beside(index: str) -> str:
     return f"{index}.new"
-
-
-def query_terms(text: str) -> list[str]:
-    """The stems to look for, each once: words that all texts have only when there are no others."""
-    words = _ANALYZER.analyze(_spaced(text))
-    spoken = [word for word in _PLAIN.analyze(_spaced(text)) if word not in STOP_WORDS]
-    terms = list(dict.fromkeys(_ANALYZER.analyze(" ".join(spoken)) if spoken else words))
-    return terms[:MAX_QUERY_WORDS]
-
-
-def _term_queries(schema: Any, term: str) -> list[Any]:
-    title = tantivy.Query.boost_query(tantivy.Query.term_query(schema, "title", term), TITLE_BOOST)
-    return [title, tantivy.Query.term_query(schema, "text", term)]
-
-
-def _spaced(text: str) -> str:
-    return _UNSPACED.sub(r" \1 ", text.encode("utf-8", "replace").decode())  # half a surrogate pair is no text
-
-
-def _builder() -> Any:
-    return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(60))
-        .filter(tantivy.Filter.lowercase())
-        .filter(tantivy.Filter.ascii_fold())
-    )
-
-
-def _open(folder: Path) -> Any:
-    folder.mkdir(parents=True, exist_ok=True)
-    schema = (
-        tantivy.SchemaBuilder()
-        .add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
-        .add_text_field("document", tokenizer_name="raw", index_option="basic")
-        .add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
-        .add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
-        .build()
-    )
-    index = tantivy.Index(schema, path=str(folder))
-    index.register_tokenizer(ANALYZER, _ANALYZER)
-    return index
-
-
-_PLAIN = _builder().build()
-_ANALYZER = _builder().filter(tantivy.Filter.stemmer("english")).build()

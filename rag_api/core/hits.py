@@ -44,10 +44,22 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """A document that holds the same text as a hit."""
+
+    document_id: str
+    source: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
+    """`also`: the other documents with just this text, which is found once."""
+
     rank: int
     chunk: IndexedChunk
     scores: Scores
+    also: tuple[Holder, ...] = ()
 
     @property
     def score(self) -> float:

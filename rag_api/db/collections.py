@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import Select, and_, func, insert, or_, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,41 +14,56 @@ from rag_api.db.rows import CollectionRow, GenerationRow, Page, decode_cursor, e
 from rag_api.db.tables import chunks, collections, documents, facts, generations
 from rag_api.errors import CollectionExists, CollectionNotFound
 
-_COLUMNS = [collections.c[name] for name in CollectionRow.__dataclass_fields__]
+_COLUMNS = [
+    *(collections.c[name] for name in CollectionRow.__dataclass_fields__ if name != "embedder"),
+    generations.c.model.label("embedder"),
+]
 _GENERATION = [generations.c[name] for name in GenerationRow.__dataclass_fields__]
 
 
+def _rows(*columns: Any) -> Select[Any]:
+    return (
+        select(*(columns or _COLUMNS))
+        .join(generations, generations.c.id == collections.c.generation_id)
+        .where(collections.c.deleted_at.is_(None))
+    )
+
+
 async def create(
-    db: AsyncConnection, name: str, *, description: str = "", metadata: Mapping[str, Any] | None = None
+    db: AsyncConnection,
+    name: str,
+    *,
+    description: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    embedder: str | None = None,
 ) -> CollectionRow:
-    row = CollectionRow(new_id("col"), name, description, dict(metadata or {}), new_id("gen"), None, now())
+    id_, generation_id, moment = new_id("col"), new_id("gen"), now()
     try:
         await db.execute(
             insert(collections).values(
-                id=row.id,
+                id=id_,
                 name=name,
                 description=description,
-                metadata=row.metadata,
-                generation_id=row.generation_id,
-                created_at=row.created_at,
+                metadata=dict(metadata or {}),
+                generation_id=generation_id,
+                created_at=moment,
             )
         )
     except IntegrityError as error:
         raise CollectionExists(name) from error
-    await db.execute(insert(generations).values(id=row.generation_id, collection_id=row.id, created_at=row.created_at))
-    return row
+    await db.execute(insert(generations).values(id=generation_id, collection_id=id_, model=embedder, created_at=moment))
+    return await get(db, name)
 
 
 async def get(db: AsyncConnection, name: str) -> CollectionRow:
-    query = select(*_COLUMNS).where(collections.c.name == name, collections.c.deleted_at.is_(None))
-    row = (await db.execute(query)).mappings().first()
+    row = (await db.execute(_rows().where(collections.c.name == name))).mappings().first()
     if row is None:
         raise CollectionNotFound(name)
     return CollectionRow(**row)
 
 
 async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
-    query = select(*_COLUMNS).where(collections.c.deleted_at.is_(None))
+    query = _rows()
     if cursor:
         created_at, id_ = decode_cursor("collections", cursor)
         after = and_(collections.c.created_at == created_at, collections.c.id > id_)
@@ -76,12 +91,7 @@ async def delete(db: AsyncConnection, name: str) -> CollectionRow:
 async def in_use(db: AsyncConnection, name: str) -> tuple[CollectionRow, GenerationRow]:
     """A collection with the generation that answers."""
     columns = [*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)]
-    query = (
-        select(*columns)
-        .join(generations, generations.c.id == collections.c.generation_id)
-        .where(collections.c.name == name, collections.c.deleted_at.is_(None))
-    )
-    found = (await db.execute(query)).first()
+    found = (await db.execute(_rows(*columns).where(collections.c.name == name))).first()
     if found is None:
         raise CollectionNotFound(name)
     values, split = tuple(found), len(_COLUMNS)

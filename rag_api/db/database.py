@@ -1,8 +1,8 @@
 """Connections and transactions."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,15 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from rag_api.errors import StorageFull
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 20
 TRUNCATE_S = 60
+FULL = ("database or disk is full", "No space left on device")  # as SQLite and as Postgres say it
 
 
 def now() -> str:
@@ -26,7 +30,7 @@ class Database:
     """`read` and `write` each give a connection in a transaction of its own: short, and never across a stream.
 
     SQLite has one writer at a time. A write takes that lock at its start (BEGIN IMMEDIATE), so it waits its turn
-    instead of failing half way, and the writers of one process queue for one connection.
+    instead of failing half way, and the writers of one process queue for one connection. Both raise StorageFull.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,13 +41,15 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._readers.connect() as connection:
-            yield connection
+        with _full_disk_told():
+            async with self._readers.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writers.begin() as connection:
-            yield connection
+        with _full_disk_told():
+            async with self._writers.begin() as connection:
+                yield connection
 
     async def truncate_log(self) -> None:
         """SQLite's write-ahead log is copied into the file and emptied, as soon as nobody reads from it any more."""
@@ -69,6 +75,19 @@ def migrate(url: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     command.upgrade(config, "head")
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not any(said in str(error.orig) for said in FULL):
+            raise
+        raise StorageFull(
+            "the disk of the catalogue has no room left; make some (rag purge gives back what deleted documents took) "
+            "and try again"
+        ) from error
 
 
 def _engine(url: str, *, is_sqlite: bool, size: int, begin: str) -> AsyncEngine:

@@ -1,7 +1,6 @@
 """What the two indexes are derived from: chunks with their vectors, published or not."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
+from rag_api.core.hits import Holder
 from rag_api.db.chunks import IDS_A_QUERY, text_hash
 from rag_api.db.database import Database
 from rag_api.db.tables import chunks, documents, indexed, versions
@@ -18,15 +18,6 @@ SAME_TEXTS = 20
 _ADDRESS = (chunks.c.document_id, chunks.c.version, chunks.c.index)
 _KEY = tuple_(*_ADDRESS)
 _CONTENT = tuple(chunks.c[name] for name in ("start", "end", "page", "section", "text", "vector"))
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A document that holds the text of a hit, too."""
-
-    document_id: str
-    source: str
-    title: str
 
 
 async def alive(db: AsyncConnection, keys: Collection[VersionKey]) -> set[VersionKey]:
@@ -70,8 +61,10 @@ async def known_vectors(db: AsyncConnection, generation_id: str, wanted: Sequenc
     return [None if vector is None else np.frombuffer(vector, dtype="<f4").astype(np.float32) for vector in found]
 
 
-async def same_texts(db: AsyncConnection, generation_id: str, texts: Collection[str]) -> dict[str, list[Named]]:
-    """By text, the published documents that hold a chunk of just that text, first come first."""
+async def same_texts(
+    db: AsyncConnection, generation_id: str, texts: Collection[str], *, among: Collection[str] | None = None
+) -> dict[str, list[Holder]]:
+    """By text, the published documents (in `among`) that hold a chunk of just that text, first come first."""
     by_hash = {text_hash(text): text for text in texts}
     query = (
         select(chunks.c.text_hash, documents.c.id, documents.c.source, versions.c.title)
@@ -85,12 +78,12 @@ async def same_texts(db: AsyncConnection, generation_id: str, texts: Collection[
         .order_by(documents.c.created_at, documents.c.id)
         .limit(SAME_TEXTS * len(by_hash))
     )
-    found: dict[str, list[Named]] = {}
-    for row in await db.execute(query):
-        named = Named(row.id, row.source, row.title)
-        mine = found.setdefault(by_hash[row.text_hash], [])
-        if named not in mine:
-            mine.append(named)
+    found: dict[str, list[Holder]] = {text: [] for text in texts}
+    for row in await db.execute(query) if texts else ():
+        holder = Holder(row.id, row.source, row.title)
+        mine = found[by_hash[row.text_hash]]
+        if holder not in mine and (among is None or row.id in among):
+            mine.append(holder)
     return found
 
 

@@ -1,6 +1,6 @@
 """Jobs are rows: claimed with a lease, kept alive by a heartbeat, free for another worker when that stops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,10 +70,16 @@ def _is_free(moment: str) -> Any:
     )
 
 
-async def claim(db: AsyncConnection, worker: str, *, count: int, lease_s: float) -> list[JobRow]:
-    """The oldest jobs that nobody has in hand, now this worker's until the lease ends."""
+async def claim(
+    db: AsyncConnection, worker: str, *, count: int, lease_s: float, besides: Collection[str] = ()
+) -> list[JobRow]:
+    """The oldest jobs that nobody has in hand, now this worker's until the lease ends.
+
+    `besides`: those that it has in hand itself, though their leases may have run out while the machine slept.
+    """
     moment = now()
-    query = select(*_COLUMNS).where(_is_free(moment)).order_by(jobs.c.created_at, jobs.c.id).limit(count)
+    query = select(*_COLUMNS).where(_is_free(moment), jobs.c.id.not_in(besides))
+    query = query.order_by(jobs.c.created_at, jobs.c.id).limit(count)
     if db.dialect.name != "sqlite":  # SQLite's writers take turns anyway
         query = query.with_for_update(skip_locked=True)
     found = [JobRow(**row) for row in (await db.execute(query)).mappings()]
@@ -108,12 +114,14 @@ async def progress(db: AsyncConnection, job_id: str, worker: str, values: Mappin
 
 async def finish(
     db: AsyncConnection, job_id: str, worker: str, state: str, *, code: str | None = None, message: str | None = None
-) -> None:
-    await db.execute(
+) -> bool:
+    """False when the job is another worker's by now."""
+    ended = await db.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.worker == worker, jobs.c.state == "running")
         .values(state=state, stage=state, error_code=code, error_message=message, finished_at=now(), lease_until=None)
     )
+    return bool(ended.rowcount)
 
 
 async def postpone(db: AsyncConnection, job_id: str, worker: str, *, wait_s: float, message: str) -> None:

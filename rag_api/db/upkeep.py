@@ -47,6 +47,12 @@ async def unfinished(db: AsyncConnection, kind: str, collection_id: str | None) 
     return (await db.execute(query.limit(1))).scalar_one_or_none()
 
 
+async def waiting(db: AsyncConnection, kind: str) -> str | None:
+    """A job of that kind that nobody has begun with."""
+    query = select(jobs.c.id).where(jobs.c.kind == kind, jobs.c.state == "queued").limit(1)
+    return (await db.execute(query)).scalar_one_or_none()
+
+
 async def being_built(db: AsyncConnection) -> list[str]:
     """The generations that reindexing jobs build."""
     query = select(jobs.c.generation_id).where(jobs.c.kind == "reindex", _IS_UNFINISHED)

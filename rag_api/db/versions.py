@@ -88,14 +88,7 @@ async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Inc
 
 async def _newest(db: AsyncConnection, collection_id: str, sources: Sequence[str]) -> dict[str, Any]:
     query = (
-        select(
-            documents.c.id,
-            documents.c.source,
-            documents.c.newest,
-            versions.c.sha256,
-            versions.c.status,
-            versions.c.bulk_job_id,
-        )
+        select(*(documents.c[name] for name in ("id", "source", "newest")), *_OF_NEWEST)
         .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.newest))
         .where(
             documents.c.collection_id == collection_id,
@@ -245,6 +238,7 @@ async def requeue(db: AsyncConnection, document_id: str, version: int) -> bool:
     return bool(again.rowcount)
 
 
+_OF_NEWEST = (versions.c.sha256, versions.c.status, versions.c.bulk_job_id)
 _IS_BOUND = and_(versions.c.document_id == bindparam("of_id"), versions.c.number == bindparam("of_version"))
 
 

@@ -72,7 +72,8 @@ class Answerer:
     async def _work(self, run: Run, ask: Ask, began: float) -> None:
         search = Search(ask.question, ask.top_k or self._options.passages, filter=ask.filter)
         found = await self._retriever.search(ask.collection, search)
-        passages = pack(found.hits, budget_chars=self._options.budget_chars)
+        shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
+        passages = pack(shown, budget_chars=self._options.budget_chars)
         run.append(Retrieved(tuple(passages)))
         writer = _Writer(run, passages, began)
         writer.timings_ms["retrieve"] = writer.elapsed_ms()

@@ -10,7 +10,7 @@ from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
 from rag_api.db import jobs, upkeep, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
-from rag_api.errors import ContentGone, RagError, Unavailable
+from rag_api.errors import ContentGone, RagError, StorageFull, Unavailable
 from rag_api.services.library import Files
 from rag_api.services.progress import Progress
 from rag_api.telemetry import log
@@ -18,6 +18,7 @@ from rag_api.telemetry import log
 TICK_S = 0.5
 POLL_S = 0.1
 SIGN_OF_LIFE_S = 5.0
+FULL_S = 1.0
 
 
 class Labour(Protocol):
@@ -59,7 +60,7 @@ class Ingestor:
                 if ticker.done():
                     ticker.result()  # without it leases run out: better this worker ends and is started again
                 free = self._options.jobs - len(self._in_hand)
-                claimed = await self._claim(free) if free else []
+                claimed = await self._claim_some(free) if free else []
                 for job in claimed:
                     self._start(job)
                 if not claimed:
@@ -74,13 +75,23 @@ class Ingestor:
                 await jobs.give_back(db, self._worker)
                 await upkeep.forget_worker(db, self._worker)
 
+    async def _claim_some(self, count: int) -> list[JobRow]:
+        try:
+            return await self._claim(count)
+        except Unavailable as error:  # a full disk: nothing can be begun until there is room
+            log(__name__).warning("waiting", reason=str(error))
+            await asyncio.sleep(FULL_S)
+            return []
+
     async def _claim(self, count: int) -> list[JobRow]:
         async with self._db.read() as db:  # looking costs no writer's turn
             waiting = await jobs.has_free(db)
         if not waiting:
             return []
         async with self._db.write() as db:
-            return await jobs.claim(db, self._worker, count=count, lease_s=self._options.lease_s)
+            return await jobs.claim(
+                db, self._worker, count=count, lease_s=self._options.lease_s, besides=list(self._in_hand)
+            )
 
     def _start(self, job: JobRow) -> None:
         progress = Progress({"stage": "parse", "chunks_done": 0, "chunks_total": 0, "documents_done": 0})
@@ -91,13 +102,16 @@ class Ingestor:
     async def _tick_for_ever(self) -> None:
         silent_s = SIGN_OF_LIFE_S
         while True:
-            if silent_s >= SIGN_OF_LIFE_S:
-                silent_s = 0
-                async with self._db.write() as db:
-                    await upkeep.note_worker(db, self._worker)
+            try:
+                if silent_s >= SIGN_OF_LIFE_S:
+                    async with self._db.write() as db:
+                        await upkeep.note_worker(db, self._worker)
+                    silent_s = 0
+                await self._tick()
+            except Unavailable as error:  # a full disk: who else would claim its jobs can't write it down either
+                log(__name__).warning("waiting", reason=str(error))
             await asyncio.sleep(TICK_S)
             silent_s += TICK_S
-            await self._tick()
 
     async def _tick(self) -> None:
         """Renews leases, writes progress, and stops what was cancelled."""
@@ -120,9 +134,12 @@ class Ingestor:
         try:
             if job.attempts >= self._options.attempts:  # it was never given back: its worker died of it
                 raise ParserCrashed(f"{job.source}: the worker ended {job.attempts} times while it had this file")
+            if job.cancel:  # its last worker ended before it was told
+                await self._finish(item, "cancelled", *await self._why_cancelled(job))
+                return
             await self._labours[job.kind].work(job, item.progress)
-            await self._finish(item, *await self._outcome(item))
-            if job.file and job.document_id is None:
+            is_mine = await self._finish(item, *await self._outcome(item))
+            if is_mine and job.file and job.document_id is None:
                 await self._files.delete(job.file)  # its lines are documents now
             logger.info("done", kind=job.kind, chunks=item.progress.values.get("chunks_done"))
         except asyncio.CancelledError as cancelled:
@@ -132,13 +149,23 @@ class Ingestor:
         except (ParserCrashed, ParserTimedOut, Unavailable) as error:
             await self._try_again(item, error)
         except (IngestError, ContentGone) as error:
-            await self._finish(item, "failed", error.code, str(error))
-            logger.warning("refused", code=error.code, reason=str(error))
+            await self._refuse(item, error)
         except Exception as error:
             logger.exception("failed")
             await self._try_again(item, error)
         finally:
             self._in_hand.pop(job.id, None)
+
+    async def _refuse(self, item: _InHand, error: IngestError | ContentGone) -> None:
+        job = item.job
+        if job.document_id and job.version:
+            async with self._db.read() as db:
+                status = await versions.status_of(db, job.document_id, job.version)
+            if status in (None, "superseded"):  # its file may be gone already, which is not the file's fault
+                await self._finish(item, "cancelled", *_SUPERSEDED)
+                return
+        await self._finish(item, "failed", error.code, str(error))
+        log(__name__).warning("refused", job_id=job.id, source=job.source, code=error.code, reason=str(error))
 
     async def _outcome(self, item: _InHand) -> tuple[str, str | None, str | None]:
         job = item.job
@@ -165,22 +192,30 @@ class Ingestor:
         if isinstance(error, RagError | IngestError):
             code, said = error.code, str(error)
         if job.attempts + 1 >= self._options.attempts:
+            log(__name__).warning("given up", job_id=job.id, source=job.source, reason=said)
             await self._finish(item, "failed", code, f"{said} (tried {job.attempts + 1} times)")
             return
-        async with self._db.write() as db:
-            wait_s = 2.0**job.attempts
-            await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=said)
+        log(__name__).info("to be tried again", job_id=job.id, source=job.source, reason=said)
+        try:
+            async with self._db.write() as db:
+                wait_s = 2.0**job.attempts
+                await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=said)
+        except StorageFull:  # its lease runs out, and whoever can write that down tries it again
+            log(__name__).warning("can't be postponed", job_id=job.id, source=job.source)
 
-    async def _finish(self, item: _InHand, state: str, code: str | None = None, message: str | None = None) -> None:
+    async def _finish(self, item: _InHand, state: str, code: str | None = None, message: str | None = None) -> bool:
+        """False, and nothing is done, when the job is another worker's by now."""
         job = item.job
         async with self._db.write() as db:
             values = {name: value for name, value in item.progress.values.items() if name != "stage"}
             await jobs.progress(db, job.id, self._worker, values)
-            await jobs.finish(db, job.id, self._worker, state, code=code, message=message)
+            if not await jobs.finish(db, job.id, self._worker, state, code=code, message=message):
+                return False
             if state != "done" and job.document_id and job.version:
                 await versions.fail(db, job.document_id, job.version, code or state, message or state)
             elif state != "done":
                 await versions.fail_lines(db, job.id, code or state, message or state)
+        return True
 
 
 _SUPERSEDED = ("superseded", "a newer version of the document has been accepted, or it has been deleted")

@@ -1,13 +1,14 @@
-"""Ingestions in the background, as those who wait for them see them."""
+"""Work in the background, as those who ask for it and wait for it see it."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 
-from rag_api.db import jobs, versions
+from rag_api.core.ports import Embedders
+from rag_api.db import collections, generations, jobs, upkeep, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow, Page
-from rag_api.errors import JobFinished, JobNotFound
+from rag_api.errors import InvalidRequest, JobFinished, JobNotFound, JobRunning
 
 FINAL_STATES = ("done", "failed", "cancelled")
 POLL_S = 0.25
@@ -15,8 +16,39 @@ REAP_S = 10.0
 
 
 class Jobs:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, embedders: Embedders) -> None:
         self._db = db
+        self._embedders = embedders
+
+    async def reindex(self, collection: str, *, embedder: str | None = None, back: bool = False) -> JobRow:
+        """Builds a new generation with the embedder (None: the one of the settings), or catches up with the previous.
+
+        Raises EmbedderUnavailable for a model that can't be loaded.
+        """
+        if embedder and back:
+            raise InvalidRequest("`back` returns to the previous index and its embedder: leave `embedder` out")
+        if not back:
+            await self._embedders.of(embedder).identity()
+        async with self._db.write() as db:
+            row = await collections.get(db, collection)
+            if running := await upkeep.unfinished(db, "reindex", row.id):
+                raise JobRunning(f"collection {collection!r} is being indexed anew by job {running}; wait or cancel it")
+            if back:
+                if not row.previous_generation_id:
+                    raise InvalidRequest(f"collection {collection!r} has no previous index to go back to")
+                generation_id = row.previous_generation_id
+            else:
+                generation_id = await generations.create(db, row.id, embedder)
+            job_id = await upkeep.queue_upkeep(
+                db, "reindex", collection, collection_id=row.id, generation_id=generation_id
+            )
+        return await self.get(job_id)
+
+    async def purge(self) -> JobRow:
+        """Takes what is deleted out of all files; one that waits already is given instead of another."""
+        async with self._db.write() as db:
+            job_id = await upkeep.waiting(db, "purge") or await upkeep.queue_upkeep(db, "purge", "everything deleted")
+        return await self.get(job_id)
 
     async def get(self, job_id: str) -> JobRow:
         async with self._db.read() as db:

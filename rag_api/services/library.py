@@ -11,12 +11,14 @@ from ingest.errors import EmptyDocument, IngestError
 from ingest.parsers import media_type_of
 from rag_api.core.filters import matches, parse_filter, seen_by_filter
 from rag_api.core.hits import IndexedChunk
+from rag_api.core.ports import Embedders
 from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Database
 from rag_api.db.jobs import Work
 from rag_api.db.rows import CollectionRow, DocumentRow, Page
 from rag_api.db.versions import Incoming
 from rag_api.errors import ContentGone, DocumentNotFound, InvalidFilter, InvalidRequest, NothingAccepted
+from rag_api.services.runs import Runs
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_FACT = "default collection"
@@ -74,9 +76,11 @@ class Receipt:
 
 
 class Library:
-    def __init__(self, db: Database, files: Files) -> None:
+    def __init__(self, db: Database, files: Files, embedders: Embedders, runs: Runs) -> None:
         self._db = db
         self._files = files
+        self._embedders = embedders
+        self._runs = runs
 
     async def prepare(self) -> None:
         """`default` exists from the start."""
@@ -93,9 +97,14 @@ class Library:
         async with self._db.write() as db:
             await collections.note(db, fact)
 
-    async def create_collection(self, name: str, description: str, metadata: Mapping[str, Any]) -> CollectionRow:
+    async def create_collection(
+        self, name: str, description: str, metadata: Mapping[str, Any], embedder: str | None = None
+    ) -> CollectionRow:
+        """Raises EmbedderUnavailable for a model that can't be loaded."""
+        if embedder:
+            await self._embedders.of(embedder).identity()
         async with self._db.write() as db:
-            return await collections.create(db, name, description=description, metadata=metadata)
+            return await collections.create(db, name, description=description, metadata=metadata, embedder=embedder)
 
     async def collection(self, name: str) -> CollectionRow:
         async with self._db.read() as db:
@@ -113,7 +122,8 @@ class Library:
         async with self._db.write() as db:
             row = await collections.delete(db, name)
             await jobs.cancel_of_collection(db, row.id)
-            return row
+        await self._runs.redact_collection(name)
+        return row
 
     async def add(self, collection: str, uploads: Sequence[Upload]) -> list[UploadRow]:
         """A row for each upload, in order. Raises NothingAccepted when all were rejected."""
@@ -236,4 +246,5 @@ class Library:
         async with self._db.write() as db:
             await documents.delete_document(db, document_id)
             await jobs.cancel_of_document(db, document_id)
+        await self._runs.redact(document_id)
         return Receipt(document_id, found.chunks, found.chunks, found.bytes, purged=False)

@@ -48,6 +48,9 @@ class Reconciler:
         self._store = store
         self._lexical = lexical
 
+    async def ping(self) -> None:
+        await self._store.ping()
+
     async def reconcile(self) -> list[Drift]:
         """Every generation in turn; what was wrong. Raises VectorStoreUnavailable when the store is away."""
         async with self._db.read() as db:

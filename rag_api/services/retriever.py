@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from rag_api.core.filters import Filter, matches
-from rag_api.core.hits import Hit, Scored, Scores
+from rag_api.core.filters import Filter, matches, seen_by_filter
+from rag_api.core.hits import Hit, IndexedChunk, Scored, Scores
 from rag_api.core.ports import Embedders, LexicalIndex, VectorStore
 from rag_api.core.ranking import fuse, only
-from rag_api.db import chunks, collections, documents
+from rag_api.db import chunks, collections, documents, indexes
 from rag_api.db.database import Database
 from rag_api.db.rows import GenerationRow
 from rag_api.errors import EmbedderUnavailable, Unavailable, VectorStoreUnavailable
@@ -95,7 +95,7 @@ class Retriever:
             records = await documents.records(db, row.id) if wanted else []
         if wanted is None:
             return _Scope(generation, None)
-        passing = [record for record in records if matches(wanted, _seen_by_filter(record))]
+        passing = [record for record in records if matches(wanted, seen_by_filter(record))]
         return _Scope(generation, {record["document_id"]: record["chunks"] for record in passing})
 
     async def _ranked(
@@ -165,21 +165,21 @@ class Retriever:
         return await self._lexical.search(scope.generation.id, search.query, top_k=candidates, documents=scope.among)
 
     async def _published(self, scope: _Scope, ranked: list[tuple[str, Scores]], top_k: int) -> list[Hit]:
-        """The best of the ranking that are current; they are looked up as few at a time as will do."""
-        hits: list[Hit] = []
+        """The best of the ranking that are current, each text once; they are looked up as few at a time as will do."""
+        found: dict[str, tuple[IndexedChunk, Scores]] = {}
         at = 0
         async with self._db.read() as db:
-            while at < len(ranked) and len(hits) < top_k:
+            while at < len(ranked) and len(found) < top_k:
                 some = ranked[at : at + 2 * top_k]
                 at += len(some)
                 known = await chunks.published(
                     db, scope.generation.id, [chunk_id for chunk_id, _ in some], among=scope.among
                 )
                 for chunk_id, scores in some:
-                    if chunk_id in known and len(hits) < top_k:
-                        hits.append(Hit(len(hits) + 1, known[chunk_id], scores))
-        return hits
-
-
-def _seen_by_filter(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {**record["metadata"], **{name: value for name, value in record.items() if name != "metadata"}}
+                    if chunk_id in known and len(found) < top_k:
+                        found.setdefault(known[chunk_id].text, (known[chunk_id], scores))
+            holders = await indexes.same_texts(db, scope.generation.id, found, among=scope.among)
+        return [
+            Hit(rank, chunk, scores, tuple(one for one in holders[text] if one.document_id != chunk.document_id))
+            for rank, (text, (chunk, scores)) in enumerate(found.items(), start=1)
+        ]

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal
 
-from rag_api.core.events import Answer, Done, Event, Failed, Logged, fold, grounding
-from rag_api.errors import AnswerNotFound, Interrupted, RagError, TooBusy
+from rag_api.core.events import Answer, Done, Event, Failed, Logged, Retrieved, Started, fold, grounding
+from rag_api.errors import AnswerNotFound, AnswerRedacted, Interrupted, RagError, TooBusy
 from rag_api.telemetry import ANSWERS, ANSWERS_OPEN, log, request_id
 
-StopReason = Literal["asked", "orphaned", "shutdown"]
+StopReason = Literal["asked", "orphaned", "shutdown", "redacted"]
+REMEMBERED = 10_000
 
 
 class Run:
@@ -20,6 +21,7 @@ class Run:
         self.log: list[Event] = []
         self.readers = 0
         self.left_at = 0.0
+        self.is_redacted = False
         self._grown = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopped: StopReason | None = None
@@ -31,6 +33,16 @@ class Run:
     def answer(self) -> Answer:
         return fold(self.log)
 
+    def shows(self, document_id: str) -> bool:
+        """Whether a passage of the document is in the log."""
+        found = (event for event in self.log if isinstance(event, Retrieved))
+        return any(passage.chunk.document_id == document_id for event in found for passage in event.passages)
+
+    @property
+    def collection(self) -> str:
+        first = self.log[0]
+        return first.collection if isinstance(first, Started) else ""
+
     def append(self, event: Event) -> None:
         self.log.append(event)
         self._grown.set()
@@ -41,6 +53,9 @@ class Run:
         self.readers += 1
         try:
             while True:
+                if self.is_redacted:
+                    yield [Logged(after + 1, Failed(AnswerRedacted().code, str(AnswerRedacted()), request_id.get()))]
+                    return
                 grown = self._grown
                 fresh = [Logged(after + i, event) for i, event in enumerate(self.log[after:], start=1)]
                 after += len(fresh)
@@ -93,6 +108,8 @@ class Run:
         if self._stopped in ("asked", "orphaned"):
             answer = self.answer()
             self.append(Done("cancelled", None, answer.text, None, {}, grounding(answer.citations)))
+        elif self._stopped == "redacted":
+            self.append(Failed(AnswerRedacted().code, str(AnswerRedacted()), request_id.get()))
         else:
             self.append(
                 Failed(Interrupted().code, "the server was stopped while it answered; ask again", request_id.get())
@@ -107,6 +124,8 @@ class Runs:
         self._kept = kept
         self._orphan_s = orphan_s
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._redacted: OrderedDict[str, None] = OrderedDict()  # answers, the latest last
+        self._deleted: OrderedDict[str, None] = OrderedDict()  # documents and collections, the latest last
 
     def start(self, answer_id: str, work: Callable[[Run], Awaitable[None]], first: Event) -> Run:
         """A run whose log has its first event. Raises TooBusy."""
@@ -120,6 +139,8 @@ class Runs:
         return run
 
     def get(self, answer_id: str) -> Run:
+        if answer_id in self._redacted:
+            raise AnswerRedacted
         if answer_id not in self._runs:
             raise AnswerNotFound(answer_id)
         return self._runs[answer_id]
@@ -139,6 +160,27 @@ class Runs:
         run.left_at = loop.time()
         loop.call_at(run.left_at + self._orphan_s, self._stop_orphan, run, run.left_at)
 
+    def is_deleted(self, document_id: str) -> bool:
+        """Whether it was deleted lately: what was retrieved just before must not be shown any more."""
+        return document_id in self._deleted
+
+    async def redact(self, document_id: str) -> None:
+        """The document is deleted: nothing shows it when this returns, and answers that rest on it are no more."""
+        _remember(self._deleted, document_id)
+        await self._redact([run for run in self._runs.values() if run.shows(document_id)])
+
+    async def redact_collection(self, name: str) -> None:
+        await self._redact([run for run in self._runs.values() if run.collection == name])
+
+    async def _redact(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            run.is_redacted = True
+            run.stop("redacted")
+            _remember(self._redacted, run.answer_id)
+            del self._runs[run.answer_id]
+        for run in runs:
+            await run.join()
+
     async def close(self) -> None:
         for run in self._runs.values():
             run.stop("shutdown")
@@ -154,3 +196,9 @@ class Runs:
             if run.is_over:
                 del self._runs[answer_id]
                 return
+
+
+def _remember(latest: OrderedDict[str, None], id_: str) -> None:
+    latest[id_] = None
+    if len(latest) > REMEMBERED:
+        latest.popitem(last=False)

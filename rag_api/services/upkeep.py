@@ -6,6 +6,7 @@ from typing import Protocol
 from rag_api.db import collections, upkeep
 from rag_api.db.database import Database
 from rag_api.errors import Unavailable, VectorStoreBroken, VectorStoreUnavailable
+from rag_api.services.indexing import patiently
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Reconciler
 from rag_api.telemetry import log
@@ -77,6 +78,7 @@ class Upkeep:
         for _ in range(round(RESTART_S / POLL_S)):
             now = await self._process.incarnation()
             if now and now != before:
+                await patiently(self._reconciler.ping, patience_s=RESTART_S)  # it runs before it listens
                 await self.check(now)
                 return True
             await asyncio.sleep(POLL_S)

@@ -16,7 +16,8 @@ async def list_collections(services: Wired, limit: Limit = 100, cursor: Cursor =
 
 @router.post("", status_code=201)
 async def create_collection(body: CollectionIn, services: Wired) -> CollectionOut:
-    return CollectionOut.of(await services.library.create_collection(body.name, body.description, body.metadata))
+    row = await services.library.create_collection(body.name, body.description, body.metadata, body.embedder)
+    return CollectionOut.of(row)
 
 
 @router.get("/{collection}")

@@ -20,6 +20,8 @@ STATUS: Mapping[type[errors.RagError], int] = {
     errors.NotFound: 404,
     errors.CollectionExists: 409,
     errors.JobFinished: 409,
+    errors.JobRunning: 409,
+    errors.AnswerRedacted: 410,
     errors.ContentGone: 410,
     errors.UploadTooLarge: 413,
     errors.FetchError: 422,

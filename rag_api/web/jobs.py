@@ -5,11 +5,25 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from rag_api.services.jobs import FINAL_STATES, Jobs
-from rag_api.web.deps import Cursor, Limit, Wired
-from rag_api.web.schemas import JobOut, PageOut
+from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
+from rag_api.web.schemas import JobOut, PageOut, ReindexIn
 from rag_api.web.sse import event_stream
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+upkeep = APIRouter(tags=["upkeep"])
+
+
+@upkeep.post("/collections/{collection}/reindex", status_code=202)
+async def reindex(collection: CollectionName, services: Wired, body: ReindexIn | None = None) -> JobOut:
+    """A new index beside the one that answers, then one switch; `back` returns to the one before."""
+    embedder, back = (body.embedder, body.back) if body else (None, False)
+    return JobOut.of(await services.jobs.reindex(collection, embedder=embedder, back=back))
+
+
+@upkeep.post("/purge", status_code=202)
+async def purge(services: Wired) -> JobOut:
+    """Takes everything that is deleted out of all files; search is lexical while the vectors are written anew."""
+    return JobOut.of(await services.jobs.purge())
 
 
 @router.get("")

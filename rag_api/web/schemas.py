@@ -35,6 +35,7 @@ class CollectionIn(In):
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] = Field(examples=["handbook"])
     description: str = ""
     metadata: dict[str, Any] = {}
+    embedder: str | None = Field(None, min_length=1, max_length=500, description="a model; unset: that of the settings")
 
 
 class CollectionPatch(In):
@@ -46,11 +47,12 @@ class CollectionOut(BaseModel):
     name: str
     description: str
     metadata: Mapping[str, Any]
+    embedder: str | None = Field(description="the model of the index in use; null until a document or default meets it")
     created_at: str
 
     @classmethod
     def of(cls, row: CollectionRow) -> "CollectionOut":
-        return cls(name=row.name, description=row.description, metadata=row.metadata, created_at=row.created_at)
+        return cls.model_validate(row, from_attributes=True)
 
 
 class ErrorOut(BaseModel):
@@ -58,8 +60,14 @@ class ErrorOut(BaseModel):
     message: str
 
 
+class ReindexIn(In):
+    embedder: str | None = Field(None, min_length=1, max_length=500, description="a model; unset: that of the settings")
+    back: bool = Field(False, description="return to the previous index instead")
+
+
 class JobOut(BaseModel):
     job_id: str
+    kind: Literal["ingest", "reindex", "purge"]
     document_id: str | None
     source: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
@@ -118,7 +126,9 @@ def hit_out(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "text": chunk.text,
         "metadata": chunk.metadata,
-        "also": [],
+        "also": [
+            {"document_id": holder.document_id, "source": holder.source, "title": holder.title} for holder in hit.also
+        ],
     }
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk
-from rag_api.backends.lexical import MAX_QUERY_WORDS, TantivyIndex, query_terms
+from rag_api.backends.lexical import TantivyIndex
+from rag_api.backends.lexical_words import MAX_QUERY_WORDS, query_terms
 from rag_api.core.words import STOP_WORDS
 
 INDEX = "gen_1"

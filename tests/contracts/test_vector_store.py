@@ -145,15 +145,36 @@ async def test_the_official_client_reads_what_is_written(chroma_url: str, index:
     assert space == ("cosine", 77)
 
 
-async def test_an_index_made_anew_by_another_process_is_found_at_the_second_look(chroma_url: str, index: str) -> None:
+async def test_an_index_made_anew_by_another_process_is_found(chroma_url: str, index: str) -> None:
     async with open_client(chroma_url, timeout=30) as client:
         one, other = ChromaStore(client, ef_search=200), ChromaStore(client, ef_search=200)
         await one.upsert(index, ["a"], vector(1)[None])
         await other.drop(index)
         await other.upsert(index, ["b"], vector(1)[None])
-        with pytest.raises(VectorStoreUnavailable, match="404"):
-            await one.query(index, vector(1), top_k=1)
         assert [scored.chunk_id for scored in await one.query(index, vector(1), top_k=1)] == ["b"]
+
+
+async def test_an_index_dropped_by_another_process_is_empty_and_made_again_when_written_to(
+    chroma_url: str, index: str
+) -> None:
+    async with open_client(chroma_url, timeout=30) as client:
+        one, other = ChromaStore(client, ef_search=200), ChromaStore(client, ef_search=200)
+        await one.upsert(index, ["a"], vector(1)[None])
+        await other.drop(index)
+        assert await one.query(index, vector(1), top_k=1) == [] and await one.count(index) == 0
+        await one.upsert(index, ["b"], vector(1)[None])
+        assert await other.ids(index) == {"b"}
+
+
+async def test_ids_vectors_and_their_loss_can_be_asked_for(chroma_url: str, index: str) -> None:
+    async with open_client(chroma_url, timeout=30) as client:
+        store = ChromaStore(client, ef_search=200)
+        assert await store.ids(index) == set() and await store.nearest(index, many(2)) == [-1.0, -1.0]
+        ids = [f"doc:1:{i}" for i in range(120)]
+        await store.upsert(index, ids, many(120))
+        assert await store.ids(index) == set(ids)
+        assert await store.nearest(index, many(120)) == pytest.approx([1.0] * 120, abs=1e-5)
+        assert await store.lost(index, ["doc:1:0", "doc:9:0"]) == ["doc:9:0"]
 
 
 async def test_a_store_that_is_away_is_unavailable(index: str) -> None:
