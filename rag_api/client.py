@@ -12,6 +12,8 @@ import httpx
 
 from rag_api.eventstream import EventStreamDecoder
 
+FETCH_S = 300.0  # the server has a limit of its own
+
 
 class ServerError(Exception):
     """The server's own words about what is wrong, with their code and status (0: not reached)."""
@@ -81,9 +83,11 @@ class Client:
             parts = [("files", (name, stack.enter_context(path.open("rb")))) for name, path in files]
             return self._add(collection, files=parts, data={name: value for name, value in form.items() if value})
 
-    def add_url(self, collection: str, url: str, *, source: str = "", title: str = "") -> dict[str, Any]:
+    def add_url(
+        self, collection: str, url: str, *, source: str = "", title: str = "", timeout_s: float = FETCH_S
+    ) -> dict[str, Any]:
         """Has the server fetch a page; its row."""
-        [row] = self._add(collection, json={"url": url, "source": source, "title": title})
+        [row] = self._add(collection, json={"url": url, "source": source, "title": title}, timeout=timeout_s)
         return row
 
     def _add(self, collection: str, **body: Any) -> list[dict[str, Any]]:

@@ -3,12 +3,13 @@
 import hashlib
 import os
 import platform
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, RegexPattern
 
 from rag_api.feeding.items import LocalFile, Skipped
 
@@ -30,7 +31,7 @@ class Selection:
 
     def takes(self, name: str) -> bool:
         is_wanted = name.endswith("/") or self.include is None or self.include.match_file(name)
-        return bool(is_wanted and not (self.exclude and self.exclude.match_file(name)))
+        return bool(is_wanted and not (self.exclude and _says(self.exclude, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,28 @@ class Folder:
         if not self.selection.takes(name):
             return False
         for prefix, spec in reversed(rules):  # the nearest ignore file that says anything decides
-            said = spec.check_file(name.removeprefix(prefix)).include
+            said = _says(spec, name.removeprefix(prefix))
             if said is not None:
                 return not said
         return True
+
+
+def _says(spec: GitIgnoreSpec, name: str) -> bool | None:
+    """Whether the last pattern that is about this very entry ignores it. A folder's name ends with a slash.
+
+    The library also counts what matches by a folder above; here that folder has been decided on its own, as git does.
+    """
+    patterns = [pattern for pattern in spec.patterns if isinstance(pattern, RegexPattern) and pattern.regex]
+    for pattern in reversed(patterns):
+        assert pattern.regex
+        if any(_is_about(match, name) for match in pattern.regex.finditer(name)):
+            return bool(pattern.include)
+    return None
+
+
+def _is_about(match: re.Match[str], name: str) -> bool:
+    slash = match.groupdict().get("ps_d") and match.start("ps_d")
+    return slash == len(name) - 1 if slash else match.end() < len(name) or not name.endswith("/")
 
 
 def feed_of(root: Path) -> str:

@@ -1,5 +1,6 @@
 """The pages that a sitemap lists (sitemaps.org), as far as the site's robots.txt allows them."""
 
+import zlib
 from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass
@@ -134,13 +135,13 @@ class Sitemaps:
 
 def parse_sitemap(data: bytes, url: str) -> Listed | None:
     """URLs without fragments, in their order; None when it is no sitemap."""
-    if data.startswith(GZIP):
-        data = Gunzip().feed(data, UNPACKED_BYTES)
-    if len(data) > UNPACKED_BYTES or b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        return None  # entities may unfold without end, and no sitemap has them
     try:
-        root = ElementTree.fromstring(data)
-    except ElementTree.ParseError:
+        plain = Gunzip().feed(data, UNPACKED_BYTES) if data.startswith(GZIP) else data
+        text = plain.decode("utf-8-sig")  # which sitemaps must be in
+        if len(plain) > UNPACKED_BYTES or "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None  # entities may unfold without end, and no sitemap has them
+        root = ElementTree.fromstring(text)
+    except (zlib.error, UnicodeDecodeError, ElementTree.ParseError):
         return None
     kind = _plain(root.tag)
     if kind not in ("urlset", "sitemapindex"):

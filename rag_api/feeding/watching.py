@@ -72,7 +72,7 @@ class Watcher:
 
     def _hints(self) -> Iterator[bool]:
         """Twice a second, whether something may have changed."""
-        roots = [followed.folder.root for followed in self._followed]
+        roots = [followed.folder.root.absolute() for followed in self._followed]
         try:
             for changes in watch(
                 *roots, watch_filter=_is_visible(roots), rust_timeout=WAKE_MS, yield_on_timeout=True, step=100
@@ -159,10 +159,8 @@ def _identity(root: Path) -> tuple[int, int]:
 
 
 def _is_visible(roots: list[Path]) -> Callable[[Change, str], bool]:
-    absolute = [root.absolute() for root in roots]
-
     def is_visible(_: Change, path: str) -> bool:
-        roots_of_it = (root for root in absolute if Path(path).is_relative_to(root))
+        roots_of_it = (root for root in roots if Path(path).is_relative_to(root))
         inside = [Path(path).relative_to(root) for root in roots_of_it]
         return any(not any(part.startswith(".") for part in name.parent.parts) for name in inside)
 
