@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import new_id
 from rag_api.db.database import now
-from rag_api.db.tables import documents, jobs, workers
+from rag_api.db.tables import documents, jobs, versions, workers
 
 FORGET_WORKERS_S = 3600
 
@@ -65,6 +65,13 @@ async def forget_gone(db: AsyncConnection) -> list[str]:
     await db.execute(delete(jobs).where(is_gone, ~_IS_UNFINISHED))
     bulk = and_(jobs.c.kind == "ingest", jobs.c.document_id.is_(None), ~_IS_UNFINISHED)
     return list((await db.execute(select(jobs.c.file).where(bulk))).scalars())
+
+
+async def known_files(db: AsyncConnection) -> set[str]:
+    """The originals that are kept: of versions, and of bulk loads that are not done."""
+    of_versions = select(versions.c.file).where(versions.c.file.is_not(None))
+    bulk = select(jobs.c.file).where(jobs.c.kind == "ingest", jobs.c.document_id.is_(None), jobs.c.state != "done")
+    return {*(await db.execute(of_versions)).scalars(), *(await db.execute(bulk)).scalars()}
 
 
 _IS_UNFINISHED = jobs.c.state.in_(("queued", "running"))

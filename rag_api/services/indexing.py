@@ -121,7 +121,8 @@ class CatalogueSink:
         async with self._db.read() as db:
             given_up = await indexes.beyond(db, counts)
         if given_up:
-            await self._take_back(given_up)
+            async with self.turn:
+                await self._take_back(given_up)
 
     async def publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
         async with self.turn:

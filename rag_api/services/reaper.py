@@ -1,19 +1,29 @@
 """Removes what nobody may see any more from everywhere it was written to."""
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from rag_api.core.ports import LexicalIndex, VectorStore
 from rag_api.db import collections, generations, indexes, reaping, upkeep
 from rag_api.db.database import Database
-from rag_api.services.library import Files
+from rag_api.telemetry import log
 
 VERSIONS_AT_ONCE = 50
 ROWS_AT_ONCE = 500
+UNDER_WAY_S = 600.0
 REMOVED_FACT = "removed since the last purge"
 
 
+class KeptFiles(Protocol):
+    async def delete(self, name: str) -> None: ...
+
+    async def older_than(self, age_s: float) -> set[str]:
+        """The names of the files that nobody has written to for so long."""
+        ...
+
+
 class Reaper:
-    def __init__(self, db: Database, files: Files, store: VectorStore, lexical: LexicalIndex) -> None:
+    def __init__(self, db: Database, files: KeptFiles, store: VectorStore, lexical: LexicalIndex) -> None:
         self._db = db
         self._files = files
         self._store = store
@@ -35,6 +45,16 @@ class Reaper:
         for generation_id in abandoned:
             await self._drop(generation_id)
         return bool(found or deleted)
+
+    async def remove_unknown_files(self) -> None:
+        """What an upload or a reaping that was cut off left, once it is older than any that is under way."""
+        old = await self._files.older_than(UNDER_WAY_S)
+        async with self._db.read() as db:
+            unknown = old - await upkeep.known_files(db)
+        for name in unknown:
+            await self._files.delete(name)
+        if unknown:
+            log(__name__).warning("files that nobody knows of removed", files=len(unknown))
 
     async def delete_file(self, name: str) -> None:
         await self._files.delete(name)

@@ -11,7 +11,7 @@ Does not promise: to notice a loss of less than a hundredth of the vectors that 
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ from rag_api.telemetry import log
 SAMPLE = 300
 SAME = 0.99  # a vector is its own nearest neighbour, up to rounding
 ROWS_A_STEP = 500
+MUCH = 200  # more than what was on its way when a process died
+_NOTHING = (frozenset[str](), frozenset[str](), frozenset[str]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +66,32 @@ class Reconciler:
     async def _one(self, generation_id: str, *, is_unfinished: bool) -> Drift:
         words_extra, words_missing = await self._words(generation_id)
         try:
-            extra, missing = (set[str](), set[str]()) if is_unfinished else await self._difference(generation_id)
-            is_sound = not is_unfinished and await self._is_sound(generation_id, missing)
+            extra, missing, both = await self._difference(generation_id) if not is_unfinished else _NOTHING
+            is_sound = not is_unfinished and await self._is_sound(generation_id, both)
         except VectorStoreBroken as error:
             log(__name__).warning("vector index unreadable", generation_id=generation_id, reason=str(error))
-            extra, missing, is_sound = set(), set(), False
+            is_sound = False
         if not is_sound:
             await self.rebuild(generation_id)
             return Drift(generation_id, 0, 0, words_extra, words_missing, rebuilt=True)
         if extra:
             await self._store.delete(generation_id, sorted(extra))
         if missing:
-            await self._upsert(generation_id, sorted(missing))
+            await self._refill(generation_id, sorted(missing), len(both))
         return Drift(generation_id, len(extra), len(missing), words_extra, words_missing)
 
-    async def _difference(self, generation_id: str) -> tuple[set[str], set[str]]:
-        """Ids too many and ids missing. The index is read first: whatever it has, the catalogue had before."""
+    async def _difference(self, generation_id: str) -> tuple[Set[str], Set[str], Set[str]]:
+        """Ids too many, ids missing, and those that are in both.
+
+        The index is read first: whatever it has, the catalogue had before.
+        """
         there = await self._store.ids(generation_id)
         known = await indexes.ids(self._db, generation_id)
-        return there - known, known - there
+        return there - known, known - there, known & there
 
-    async def _is_sound(self, generation_id: str, missing: Collection[str]) -> bool:
-        """Whether the vectors that should be there are found by asking for them."""
-        known = sorted(await indexes.ids(self._db, generation_id) - set(missing))
-        sample = random.sample(known, min(SAMPLE, len(known)))
+    async def _is_sound(self, generation_id: str, there: Collection[str]) -> bool:
+        """Whether the vectors of ids that are there are found by asking for them."""
+        sample = random.sample(sorted(there), min(SAMPLE, len(there)))
         async with self._db.read() as db:
             chunks = await indexes.some(db, generation_id, sample)
         if not chunks:
@@ -100,15 +104,30 @@ class Reconciler:
         ]
         return not await self._store.lost(generation_id, unfound)
 
+    async def _refill(self, generation_id: str, missing: list[str], there: int) -> None:
+        """So many that searches would miss them are announced, and how far it is."""
+        is_much = len(missing) > MUCH
+        if is_much:
+            await self._note(generation_id, there, there + len(missing))
+        for at in range(0, len(missing), ROWS_A_STEP):
+            await self._upsert(generation_id, missing[at : at + ROWS_A_STEP])
+            if is_much:
+                await self._note(generation_id, there + at, there + len(missing))
+        if is_much:
+            await self._note(generation_id, None, None)
+
+    async def _note(self, generation_id: str, done: int | None, total: int | None) -> None:
+        async with self._db.write() as db:
+            await generations.note_rebuilding(db, generation_id, done, total)
+
     async def _upsert(self, generation_id: str, ids: list[str]) -> None:
-        for at in range(0, len(ids), ROWS_A_STEP):
-            async with self._db.read() as db:
-                chunks = await indexes.some(db, generation_id, ids[at : at + ROWS_A_STEP])
-            if chunks:
-                vectors = np.stack([item.vector for item in chunks])
-                await self._store.upsert(
-                    generation_id, [item.version.chunk_id(item.chunk.index) for item in chunks], vectors
-                )
+        async with self._db.read() as db:
+            chunks = await indexes.some(db, generation_id, ids)
+        if chunks:
+            vectors = np.stack([item.vector for item in chunks])
+            await self._store.upsert(
+                generation_id, [item.version.chunk_id(item.chunk.index) for item in chunks], vectors
+            )
 
     async def announce(self) -> None:
         """Says of all generations that their vectors are to be rebuilt, before they are gone."""
@@ -129,10 +148,8 @@ class Reconciler:
                 generation_id, [item.version.chunk_id(item.chunk.index) for item in chunks], vectors
             )
             done += len(chunks)
-            async with self._db.write() as db:
-                await generations.note_rebuilding(db, generation_id, done, max(total, done))
-        async with self._db.write() as db:
-            await generations.note_rebuilding(db, generation_id, None, None)
+            await self._note(generation_id, done, max(total, done))
+        await self._note(generation_id, None, None)
         log(__name__).info("vector index rebuilt", generation_id=generation_id, chunks=done)
 
     async def _words(self, generation_id: str) -> tuple[int, int]:

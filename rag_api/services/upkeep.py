@@ -1,6 +1,7 @@
 """The worker's housekeeping, one thing at a time: indexes that agree with the catalogue, and nothing left behind."""
 
 import asyncio
+import time
 from typing import Protocol
 
 from rag_api.db import collections, upkeep
@@ -14,6 +15,7 @@ from rag_api.telemetry import log
 PAUSE_S = 1.0
 CHECKED_FACT = "vector store checked"
 RESTART_S = 60.0
+SWEEP_S = 3600.0
 POLL_S = 0.1
 
 
@@ -36,6 +38,7 @@ class Upkeep:
         self._reconciler = reconciler
         self._process = process
         self._checked: str | None = None
+        self._sweep_at = 0.0
         self.turn = asyncio.Lock()
 
     async def run(self) -> None:
@@ -54,6 +57,9 @@ class Upkeep:
         incarnation = await self._process.incarnation()
         if incarnation and incarnation != self._checked:
             await self.check(incarnation)
+        if time.monotonic() >= self._sweep_at:
+            await self._reaper.remove_unknown_files()
+            self._sweep_at = time.monotonic() + SWEEP_S
         return await self._reaper.reap_some()
 
     async def check(self, incarnation: str) -> None:
