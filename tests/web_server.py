@@ -1,6 +1,7 @@
 """A small web server on loopback whose pages a test writes, and which tells what it was asked for."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -56,10 +57,10 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(**pages: Reply) -> AsyncIterator[Site]:
+async def open_site(tls: ssl.SSLContext | None = None, **pages: Reply) -> AsyncIterator[Site]:
     """In this test's own loop; `home` stands for `/`, other names for their path."""
     site = Site({"/" if name == "home" else f"/{name}": reply for name, reply in pages.items()})
-    async with await asyncio.start_server(site.answer, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(site.answer, "127.0.0.1", 0, ssl=tls) as server:
         site.port = server.sockets[0].getsockname()[1]
         yield site
 

@@ -100,7 +100,7 @@ def ingest(  # noqa: PLR0917 - the command line's own
             raise typer.BadParameter(str(error)) from error
         settings = load_settings()
         client = stack.enter_context(server(settings))
-        report = stack.enter_context(Report(as_json=as_json))
+        report = stack.enter_context(Report(as_json=as_json, is_endless=watch or dry_run))
         patience = Patience(partial(find_again, client, settings), float("inf") if watch else PATIENCE_S)
         run = _Run(arguments, settings, client, collection, patience, report)
         if dry_run:

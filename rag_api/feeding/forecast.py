@@ -101,7 +101,8 @@ class Planner:
 
 def recent_rate(client: Client) -> Rate | None:
     """Of the last jobs of this server, idle time between them left out; None when they are too few to tell."""
-    jobs = [job for job in islice(client.jobs(state="done"), RECENT_JOBS) if job["chunks_done"] and job["started_at"]]
+    recent = islice(client.jobs(state="done"), RECENT_JOBS)
+    jobs = [job for job in recent if job["kind"] == "ingest" and job["chunks_done"]]
     chunks = sum(job["chunks_done"] for job in jobs)
     if chunks < ENOUGH_CHUNKS:
         return None

@@ -8,11 +8,11 @@ from rag_api.terminal import err, out, print_json, progress_bars, say
 
 
 class Report:
-    """A context manager. `failures` decides on the exit status."""
+    """A context manager. `failures` decides on the exit status; `is_endless` runs get no bars, as these never fill."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, is_endless: bool = False) -> None:
         self._as_json = as_json
-        self._bars = progress_bars(enabled=not as_json and err.is_terminal)
+        self._bars = progress_bars(enabled=not (as_json or is_endless) and err.is_terminal)
         self._files = self._bars.add_task("documents", total=0)
         self._chunks = self._bars.add_task("chunks", total=None)
         self._running: dict[str, tuple[int, int]] = {}

@@ -1,8 +1,12 @@
 """Fetching for somebody else: what is had, and what is out of reach however it is spelled."""
 
 import gzip
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -23,12 +27,12 @@ class Names:
     """A resolver: each name has a list of answers, one for each time it is asked; the last one stays."""
 
     def __init__(self, **answers: list[list[str]]) -> None:
-        self._answers = {name.replace("_", "."): list(turns) for name, turns in answers.items()}
+        self.answers = {name.replace("_", "."): list(turns) for name, turns in answers.items()}
         self.asked: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
-        turns = self._answers.get(host)
+        turns = self.answers.get(host)
         if turns is None:
             raise socket.gaierror(-2, "Name or service not known")
         return turns.pop(0) if len(turns) > 1 else turns[0]
@@ -310,3 +314,41 @@ async def test_an_unknown_host_and_a_closed_port_are_told() -> None:
         closed.bind(("127.0.0.1", 0))
         with pytest.raises(FetchFailed):
             await read(Fetcher(Reach(allow_private=True), LIMITS), f"http://127.0.0.1:{closed.getsockname()[1]}/")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of good.org, signed by itself, with its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    path = tmp_path_factory.mktemp("tls") / "good.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=good.org -addext subjectAltName=DNS:good.org"
+    subprocess.run([*command.split(), "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("host", "is_trusted", "is_had"),
+    [("good.org", True, True), ("good.org", False, False), ("other.org", True, False), ("[2606:2800::1]", True, False)],
+)
+async def test_a_certificate_must_be_of_the_name_while_the_checked_address_is_dialled(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, host: str, is_trusted: bool, is_had: bool
+) -> None:
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    names: list[str | None] = []
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    tls.sni_callback = lambda _, name, __: names.append(name)
+    resolver = Names(good_org=[[PUBLIC]], other_org=[[PUBLIC]])
+    resolver.answers["2606:2800::1"] = [["2606:2800::1"]]
+    async with open_site(tls, well=Reply(PAGE)) as site:
+        fetcher = Fetcher(Reach(), LIMITS, resolve=resolver, network=Internet(site))
+        if is_had:
+            assert (await read(fetcher, f"https://{host}/well"))[1] == PAGE
+            assert (names, site.hosts) == (["good.org"], ["good.org"])
+        else:
+            with pytest.raises(FetchFailed, match="certificate"):
+                await read(fetcher, f"https://{host}/well")
+            assert site.asked == []
