@@ -5,6 +5,7 @@ what the worker has committed is found by the API at once.
 """
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import tantivy
 
 from ingest.ports import EmbeddedChunk
+from rag_api.backends.lexical_files import damaged
 from rag_api.backends.lexical_words import open_index, query_terms, spaced, term_queries
 from rag_api.core.hits import Scored
 from rag_api.errors import LexicalIndexUnavailable
@@ -74,7 +76,9 @@ class TantivyIndex:
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-        except (OSError, ValueError) as error:  # tantivy's own failures are ValueErrors
+        except BaseException as error:
+            if not _is_of_the_index(error):
+                raise
             if args and self._writers.pop(args[0], None):  # it takes nothing any more
                 self._lost.add(args[0])
             raise LexicalIndexUnavailable(
@@ -100,19 +104,27 @@ class TantivyIndex:
             self._lost.discard(index)
             raise ValueError("what was written since the last commit has been lost")
         if index in self._writers:
-            self._writers[index].commit()
+            self._end_writer(index)
+
+    def _end_writer(self, index: str) -> None:
+        """Commits; the lock on the index is another worker's to take from now on."""
+        writer = self._writers[index]
+        writer.commit()
+        del self._writers[index]
+        writer.wait_merging_threads()
 
     def _delete(self, index: str, ids: Sequence[str]) -> None:
         if (self._folder / index).exists():
             writer = self._writer(index)
             for chunk_id in ids:
                 writer.delete_documents_by_term("id", chunk_id)
-            writer.commit()
+            self._end_writer(index)
 
     def _drop(self, index: str) -> None:
         self._readers.pop(index, None)
         if writer := self._writers.pop(index, None):
-            writer.wait_merging_threads()
+            with contextlib.suppress(OSError, ValueError):  # of an index that is damaged
+                writer.wait_merging_threads()
         shutil.rmtree(self._folder / index, ignore_errors=True)
 
     def _ids(self, index: str) -> set[str]:
@@ -121,10 +133,14 @@ class TantivyIndex:
             reader = self._reader(index)
             if reader is None:
                 return set()
+            if name := damaged(self._folder / index):
+                raise ValueError(f"{name} is not what was written to it")
             searcher = reader.searcher()
             found = searcher.search(tantivy.Query.all_query(), limit=max(1, searcher.num_docs), count=False).hits
             return {searcher.doc(address)["id"][0] for _, address in found}
-        except (OSError, ValueError) as error:
+        except BaseException as error:
+            if not _is_of_the_index(error):
+                raise
             log(__name__).warning("lexical index unreadable", index=index, reason=str(error))
             self._drop(index)
             return set()
@@ -148,9 +164,7 @@ class TantivyIndex:
 
     def _close(self) -> None:
         while self._writers:
-            _, writer = self._writers.popitem()
-            writer.commit()
-            writer.wait_merging_threads()
+            self._end_writer(next(iter(self._writers)))
 
     def _search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
         reader = self._reader(index)
@@ -196,6 +210,11 @@ class TantivyIndex:
         if index not in self._writers:
             self._writers[index] = open_index(self._folder / index).writer(WRITER_BYTES, 1)
         return self._writers[index]
+
+
+def _is_of_the_index(error: BaseException) -> bool:
+    """tantivy's own failures are ValueErrors, and panics over damaged files, which Python counts as no Exception."""
+    return isinstance(error, OSError | ValueError) or type(error).__name__ == "PanicException"
 
 
 def _beside(index: str) -> str:

@@ -88,7 +88,7 @@ class CatalogueSink:
 
     async def _write_words(self, generation_id: str, items: Sequence[EmbeddedChunk]) -> None:
         self._uncommitted.setdefault(generation_id, set()).update(item.version for item in items)
-        await self._lexical.write(generation_id, items)
+        await patiently(lambda: self._lexical.write(generation_id, items), patience_s=self._patience_s)
 
     async def _commit_words(self, generation_id: str) -> None:
         try:
