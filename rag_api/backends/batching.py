@@ -24,6 +24,7 @@ from ingest.ports import Vectors
 from rag_api.errors import TooBusy
 
 CHARS_PER_TOKEN = 4  # a guess: it only decides which texts share a pass
+SHARED_TOKENS = 256  # less than this is not shared out among lanes
 DOCUMENTS_NICE = 10
 
 
@@ -118,15 +119,18 @@ class Batcher:
                         item.call.done.set_exception(error)
 
     def _take(self, queue: deque[_Text]) -> list[_Text]:
+        """As many as one pass may take, but no more than this lane's share of what waits."""
         batch: list[_Text] = []
         longest = 0
+        waiting = sum(min(item.tokens, self.max_tokens) for item in queue) if self.lanes > 1 else self.batch_tokens
+        budget = min(self.batch_tokens, max(-(-waiting // self.lanes), SHARED_TOKENS))
         while queue:
             item = queue[0]
             if item.call.done.done():
                 queue.popleft()
                 continue
             longest = max(longest, min(item.tokens, self.max_tokens))
-            if batch and longest * (len(batch) + 1) > self.batch_tokens:
+            if batch and longest * (len(batch) + 1) > budget:
                 break
             batch.append(queue.popleft())
         return batch

@@ -231,6 +231,14 @@ async def test_an_encoder_that_makes_too_few_vectors_fails_its_callers_and_the_n
         assert (await batcher.embed(["next"], is_query=False)).shape == (1, 2)
 
 
+async def test_the_last_texts_are_shared_out_among_the_lanes() -> None:
+    encoder = Encoder()
+    texts = [str(i) * 99 for i in range(10, 50)]  # 51 tokens each
+    async with batching(encoder, batch_tokens=100_000, lanes=2) as batcher:
+        await batcher.embed(texts, is_query=False)
+    assert [len(batch) for batch in encoder.batches] == [20, 10, 5, 5]
+
+
 async def test_queries_and_documents_have_threads_of_their_own() -> None:
     encoder = Encoder()
     async with batching(encoder, batch_tokens=1) as batcher:
