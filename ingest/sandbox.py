@@ -34,6 +34,7 @@ class Limits:
     document_s: float = 120.0
     text_chars: int = 50_000_000
     files_per_child: int = 100
+    ocr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class ParserPool:
             "splitting": asdict(splitting),
             "text_chars": self.limits.text_chars,
             "first_member": 0,
+            "ocr": self.limits.ocr,
         }
         async with self._slots:
             while True:

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from ingest.clean import clean
 from ingest.documents import Document, Source
 from ingest.errors import DocumentTooLarge, IngestError
 from ingest.parsers import Failure, Opened, parse
+from ingest.parsers.ocr import Tesseract
 from ingest.sandbox import LENGTH
 from ingest.split import Splitting, split_titled
 from ingest.tokens import Tokenizer, load_tokenizer
@@ -25,13 +26,16 @@ PR_SET_PDEATHSIG = 1
 _REASONS = (IngestError, OSError, MemoryError, RecursionError)
 
 
-def _frames(request: dict[str, Any], tokenizers: dict[str | None, Tokenizer]) -> Iterator[dict[str, Any]]:
+def _frames(
+    request: dict[str, Any], tokenizers: dict[str | None, Tokenizer], on_page: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
     name = request["tokenizer"]
     if name not in tokenizers:
         tokenizers[name] = load_tokenizer(Path(name) if name else None)
     source = Source(request["uri"], request["media_type"], Path(request["path"]))
     splitting = Splitting(**request["splitting"])
-    for parsed in parse(source, first_member=request["first_member"]):
+    recognise = Tesseract(on_page) if request["ocr"] else None
+    for parsed in parse(source, first_member=request["first_member"], recognise=recognise):
         if isinstance(parsed, Opened):
             yield {"kind": "member", "source": parsed.source, "index": parsed.index}
             continue
@@ -80,7 +84,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = orjson.loads(line)
         try:
-            for frame in _frames(request, tokenizers):
+            for frame in _frames(request, tokenizers, lambda: _write(answers, {"kind": "alive"})):
                 _write(answers, frame)
         except _REASONS as error:
             _write(answers, {"kind": "error", **_reason(error, request["uri"])})

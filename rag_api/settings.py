@@ -51,6 +51,7 @@ class IngestSettings(BaseModel):
     parse_s: float = Field(120, gt=0, description="seconds that parsing one document may take")
     parse_memory_bytes: int = Field(2 * 1024**3, gt=0, description="address space of a parsing child")
     text_chars: int = Field(50_000_000, gt=0, description="characters that one document's text may have")
+    ocr: bool = Field(False, description="recognise the text of scans and pictures, with the tesseract program")
     attempts: int = Field(3, ge=1, description="tries before a job fails for good")
     reindex_share: float = Field(
         0.5, gt=0, le=1, description="of the time that building a new index takes the embedder"

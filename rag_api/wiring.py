@@ -112,7 +112,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         stores = await _open_stores(settings, stack)
         options = settings.ingest
         parsers = ParserPool(
-            Limits(memory_bytes=options.parse_memory_bytes, document_s=options.parse_s, text_chars=options.text_chars),
+            Limits(
+                memory_bytes=options.parse_memory_bytes,
+                document_s=options.parse_s,
+                text_chars=options.text_chars,
+                ocr=options.ocr,
+            ),
             size=options.parsers,
         )
         stack.push_async_callback(parsers.close)

@@ -1,9 +1,10 @@
 """Bytes become blocks. A new format is a file here and a line in FORMATS."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from ingest.documents import Parsed, Source
 from ingest.errors import BrokenDocument, EmptyDocument, IngestError, UnsupportedFile
@@ -14,6 +15,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _EMPTY_ZIP = b"PK\x05\x06"
 _PDF = b"%PDF-"
 _MAGIC_WITHIN = 1024
+Recogniser: TypeAlias = Callable[[bytes, str], list[str]]  # of a picture and its document's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Format:
     """`module` of this package has `parse(source)`, which gives a Parsed, or an iterator of them if `many`.
 
     The first media type and the first extension are the usual ones. With a `magic`, a file begins with one of them.
+    Of the `seen` ones, text may have to be recognised: their `parse` takes a recogniser or None.
     """
 
     name: str
@@ -45,10 +48,11 @@ class Format:
     extensions: tuple[str, ...]
     magic: tuple[bytes, ...] = ()
     many: bool = False
+    seen: bool = False
 
 
 FORMATS = (
-    Format("PDF", "pdf", ("application/pdf",), (".pdf",), magic=(_PDF,)),
+    Format("PDF", "pdf", ("application/pdf",), (".pdf",), magic=(_PDF,), seen=True),
     Format(
         "Word",
         "docx",
@@ -110,6 +114,9 @@ FORMATS = (
     Format("plain text", "text", ("text/plain",), (".txt", ".text", ".log")),
     Format("CSV", "tables", ("text/csv", "application/csv"), (".csv",)),
     Format("TSV", "tables", ("text/tab-separated-values",), (".tsv", ".tab")),
+    Format("PNG", "image", ("image/png",), (".png",), magic=(b"\x89PNG",), seen=True),
+    Format("JPEG", "image", ("image/jpeg",), (".jpg", ".jpeg"), magic=(b"\xff\xd8\xff",), seen=True),
+    Format("TIFF", "image", ("image/tiff",), (".tif", ".tiff"), magic=(b"II*\0", b"MM\0*"), seen=True),
     Format("JSON", "json", ("application/json",), (".json",)),
     Format("XML", "xml", ("application/xml", "text/xml"), (".xml",)),
     Format("EPUB", "epub", ("application/epub+zip",), (".epub",), magic=(ZIP,)),
@@ -151,10 +158,12 @@ def supported_extensions() -> str:
     return ", ".join(extension for format in FORMATS for extension in format.extensions)
 
 
-def parse(source: Source, *, first_member: int = 0) -> Iterator[Parsed | Failure | Opened]:
+def parse(
+    source: Source, *, first_member: int = 0, recognise: Recogniser | None = None
+) -> Iterator[Parsed | Failure | Opened]:
     """The documents of a file: one, or many in the formats that hold many. Lazy; raises IngestErrors on the way.
 
-    Of an archive, members before `first_member` are passed over.
+    Of an archive, members before `first_member` are passed over. `recognise` gives the text of pictures, by page.
     """
     format = SUPPORTED.get(source.media_type.partition(";")[0].strip().lower())
     if format is None:
@@ -166,11 +175,11 @@ def parse(source: Source, *, first_member: int = 0) -> Iterator[Parsed | Failure
     # One parser's libraries are all that a parsing process loads.
     parser = import_module(f"{__name__}.{format.module}")
     if source.media_type in ARCHIVES:
-        yield from parser.parse(source, first_member)
+        yield from parser.parse(source, first_member, recognise)
     elif format.many:
         yield from parser.parse(source)
     else:
-        yield _checked(parser.parse(source), source)
+        yield _checked(parser.parse(source, recognise) if format.seen else parser.parse(source), source)
 
 
 def _checked(parsed: Parsed, source: Source) -> Parsed:

@@ -1,5 +1,8 @@
 """Zip-packed documents are measured before anything is unpacked."""
 
+import lzma
+import struct
+import zlib
 from zipfile import BadZipFile, ZipFile
 
 from ingest.documents import Source
@@ -7,6 +10,8 @@ from ingest.errors import BrokenDocument, DocumentTooLarge, EncryptedDocument, U
 from ingest.parsers import OLE
 
 MB = 1024**2
+# What reading a damaged zip raises; a seek to where nothing is, too.
+DAMAGED = (BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, NotImplementedError, ValueError)
 _MOST_UNPACKED = 200 * MB
 _MOST_XML = 64 * MB  # a tree of XML takes ten times its bytes
 _MOST_FILES = 20_000
@@ -22,7 +27,7 @@ def check_archive(source: Source) -> None:
     try:
         with ZipFile(source.path) as archive:
             _check_sizes(source, archive)
-    except (BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is damaged ({error}): save it again and send it anew") from error
 
 

@@ -1,15 +1,14 @@
 """EPUB books: the pages of the spine in their order, named by the table of contents where they have no heading."""
 
 import posixpath
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import unquote
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument, EncryptedDocument, IngestError
-from ingest.parsers.archives import check_archive
+from ingest.parsers.archives import DAMAGED, check_archive
 from ingest.parsers.html import read_page
 from ingest.parsers.trees import Element, tag_of, tree_of
 
@@ -23,7 +22,7 @@ def parse(source: Source) -> Parsed:
     try:
         with ZipFile(source.path) as archive:
             return _Book(archive, source.uri).parsed()
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is damaged ({error}): save it again and send it anew") from error
 
 

@@ -1,13 +1,12 @@
 """OpenDocument texts, sheets and presentations: the body in its order, then the notes. Deleted text stays out."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument, EncryptedDocument
-from ingest.parsers.archives import check_archive
+from ingest.parsers.archives import DAMAGED, check_archive
 from ingest.parsers.rows import Cell, lines_of, names_columns
 from ingest.parsers.sheets import Row, Sheet, blocks_of
 from ingest.parsers.trees import Element, attribute, tag_of, tree_of
@@ -33,7 +32,7 @@ def parse(source: Source) -> Parsed:
             styles = _optional(archive, "styles.xml")
     except KeyError as error:
         raise BrokenDocument(f"'{source.uri}' has no content.xml: save it again and send it anew") from error
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is damaged ({error}): save it again and send it anew") from error
     trees = [content, tree_of(styles, name=source.uri)] if styles else [content]
     body = content.find("{*}body")

@@ -1,16 +1,15 @@
 """The package that Office files are: parts in a zip, which name each other by relationships."""
 
 import posixpath
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from ingest.documents import Json, Source
 from ingest.errors import BrokenDocument
-from ingest.parsers.archives import check_archive
+from ingest.parsers.archives import DAMAGED, check_archive
 from ingest.parsers.trees import Element, tree_of
 
 
@@ -81,5 +80,5 @@ def open_package(source: Source) -> Iterator[Package]:
     try:
         with ZipFile(source.path) as archive:
             yield Package(archive, source.uri)
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is damaged ({error}): save it again and send it anew") from error

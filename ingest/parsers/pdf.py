@@ -3,16 +3,18 @@
 import ctypes
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 
 import pypdfium2
 from pypdfium2 import raw as pdfium
 
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument, EmptyDocument, EncryptedDocument, IngestError, NoTextLayer
+from ingest.parsers import Recogniser
 from ingest.parsers.headings import Entry, Paragraph, levels_of, title_of
+from ingest.parsers.ocr import ADVICE, page_blocks
 from ingest.parsers.paragraphs import BULLET, NUMBER, Line, paragraphs_of, pitch_of
 
 _LINE = re.compile("([^\r\n\ufffe]+)(\ufffe?)")  # PDFium writes U+FFFE for a hyphen and the line end after it
@@ -22,23 +24,28 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _MOST_OUTLINE_ENTRIES = 5_000
+_DOTS_PER_INCH = 300
+_MOST_PIXELS = 40_000_000
 
 
-def parse(source: Source) -> Parsed:
+def parse(source: Source, recognise: Recogniser | None = None) -> Parsed:
     try:
         pdf = pypdfium2.PdfDocument(source.path)
     except pypdfium2.PdfiumError as error:
         raise _opening_error(error, source) from error
     with pdf:
         pages = [_lines_of(pdf, index) for index in range(len(pdf))]
+        scanned = _recognised(pdf, pages, recognise, source) if recognise else {}
         outline = list(islice(_outline(pdf), _MOST_OUTLINE_ENTRIES))
         named = {key: pdf.get_metadata_value(key).strip() for key in ("Title", "Author")}
-    _check_text(pages, source)
+    if not scanned:
+        _check_text(pages, source)
     paragraphs = _paragraphs([page or [] for page in pages])
-    blocks = tuple(map(_block, paragraphs, levels_of(paragraphs, outline)))
+    printed = map(_block, paragraphs, levels_of(paragraphs, outline))
+    blocks = tuple(sorted([*printed, *chain(*scanned.values())], key=lambda block: block.page or 0))
     known = {key: value for key, value in named.items() if value and not _NO_TITLE.fullmatch(value)}
     metadata = {"author": known["Author"]} if "Author" in known else {}
-    return Parsed(known.get("Title") or title_of(paragraphs), blocks, metadata | _page_metadata(pages))
+    return Parsed(known.get("Title") or title_of(paragraphs), blocks, metadata | _page_metadata(pages, scanned))
 
 
 def _opening_error(error: pypdfium2.PdfiumError, source: Source) -> IngestError:
@@ -54,9 +61,35 @@ def _check_text(pages: list[list[Line] | None], source: Source) -> None:
     if all(page is None for page in pages):
         raise BrokenDocument(f"'{source.uri}' has {len(pages)} pages and none can be read: save it again")
     if not any(pages):
-        raise NoTextLayer(
-            f"'{source.uri}' is a scan: {len(pages)} pages without text; run it through text recognition (OCR) first"
-        )
+        raise NoTextLayer(f"'{source.uri}' is a scan: {len(pages)} pages without text: {ADVICE}")
+
+
+def _recognised(
+    pdf: pypdfium2.PdfDocument, pages: list[list[Line] | None], recognise: Recogniser, source: Source
+) -> dict[int, list[Block]]:
+    """By page what is to be seen on those that have pictures and no text."""
+    found: dict[int, list[Block]] = {}
+    for number, lines in enumerate(pages, start=1):
+        if lines == []:
+            with closing(pdf[number - 1]) as page:
+                has_picture = any(True for _ in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3))
+                texts = recognise(_picture_of(page), source.uri) if has_picture else []
+            if blocks := [block for text in texts for block in page_blocks(text, number)]:
+                found[number] = blocks
+    return found
+
+
+def _picture_of(page: pypdfium2.PdfPage) -> bytes:
+    """The page in grey, as a PGM."""
+    width, height = page.get_size()
+    scale = min(_DOTS_PER_INCH / 72, (_MOST_PIXELS / max(1.0, width * height)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    try:
+        raw, stride = bytes(bitmap.buffer), bitmap.stride
+        rows = b"".join(raw[at : at + bitmap.width] for at in range(0, stride * bitmap.height, stride))
+        return b"P5\n%d %d\n255\n" % (bitmap.width, bitmap.height) + rows
+    finally:
+        bitmap.close()
 
 
 def _lines_of(pdf: pypdfium2.PdfDocument, index: int) -> list[Line] | None:
@@ -150,7 +183,10 @@ def _block(paragraph: Paragraph, level: int) -> Block:
     return Block(text, kind, page=paragraph.page)
 
 
-def _page_metadata(pages: list[list[Line] | None]) -> dict[str, Json]:
-    metadata: dict[str, Json] = {"pages": len(pages)}
-    without_text: list[Json] = [number for number, page in enumerate(pages, start=1) if not page]
-    return metadata | {"pages_without_text": without_text} if without_text else metadata
+def _page_metadata(pages: list[list[Line] | None], scanned: Mapping[int, object]) -> dict[str, Json]:
+    numbered = list(enumerate(pages, start=1))
+    told: dict[str, list[Json]] = {
+        "pages_without_text": [number for number, page in numbered if not page and number not in scanned],
+        "pages_recognised": list(scanned),
+    }
+    return {"pages": len(pages)} | {name: numbers for name, numbers in told.items() if numbers}

@@ -4,11 +4,10 @@ The table of contents is checked before anything is unpacked. Then one member at
 removed, so an archive needs no more memory than its hungriest member and no more disk than its largest.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from ingest.documents import Parsed, Source
 from ingest.errors import (
@@ -19,8 +18,9 @@ from ingest.errors import (
     IngestError,
     UnsupportedFile,
 )
-from ingest.parsers import ARCHIVES, Failure, Opened
+from ingest.parsers import ARCHIVES, Failure, Opened, Recogniser
 from ingest.parsers import parse as parse_file
+from ingest.parsers.archives import DAMAGED
 from ingest.parsers.members import written
 
 _GB = 1024**3
@@ -35,15 +35,17 @@ _LEFT_BEHIND = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _SYSTEM_FOLDER = "__MACOSX"
 
 
-def parse(source: Source, first_member: int = 0) -> Iterator[Parsed | Failure | Opened]:
+def parse(
+    source: Source, first_member: int = 0, recognise: Recogniser | None = None
+) -> Iterator[Parsed | Failure | Opened]:
     try:
         with ZipFile(source.path) as archive:
             members = [member for member in archive.infolist() if _is_wanted(member)]
             _check(members, source)
             for index, member in enumerate(members[first_member:], start=first_member):
                 yield Opened(_name(member), index)
-                yield from _documents(archive, member)
-    except (BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+                yield from _documents(archive, member, recognise)
+    except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is no whole archive ({error}): pack it again") from error
 
 
@@ -63,21 +65,21 @@ def _check(members: list[ZipInfo], source: Source) -> None:
         )
 
 
-def _documents(archive: ZipFile, member: ZipInfo) -> Iterator[Parsed | Failure]:
+def _documents(archive: ZipFile, member: ZipInfo, recognise: Recogniser | None) -> Iterator[Parsed | Failure]:
     name = _name(member)
     try:
         _check_member(member, name)
         with archive.open(member) as content, written(name, content) as inner:
             if inner.media_type in ARCHIVES:
                 raise UnsupportedFile(f"'{name}' is an archive in an archive: unpack it and send its files")
-            for found in parse_file(inner):
+            for found in parse_file(inner, recognise=recognise):
                 if isinstance(found, Parsed) and found.source is None:
                     yield replace(found, source=name, media_type=inner.media_type)
                 elif not isinstance(found, Opened):
                     yield found
     except IngestError as error:
         yield Failure(name, error)
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         yield Failure(name, _with_cause(BrokenDocument(f"'{name}' is damaged ({error}): pack it again"), error))
     except RecursionError as error:
         yield Failure(name, _with_cause(BrokenDocument(f"'{name}' is nested too deeply to be read"), error))
