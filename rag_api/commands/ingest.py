@@ -13,7 +13,7 @@ from rag_api.client import Client
 from rag_api.commands.options import CollectionOption, JsonOption
 from rag_api.feeding.arguments import Arguments, Wanted, read_arguments
 from rag_api.feeding.deleting import Deleter
-from rag_api.feeding.outlook import look_ahead
+from rag_api.feeding.outlook import look_ahead, unread
 from rag_api.feeding.report import Report
 from rag_api.feeding.sending import PATIENCE_S, Patience, Sender
 from rag_api.feeding.watching import Watcher
@@ -45,7 +45,8 @@ class _Run:
     report: Report
 
     def send(self) -> None:
-        Sender(self.client, self.collection, self.patience, self.report).send(self.arguments.items(self.settings))
+        sender = Sender(self.client, self.collection, self.patience, self.report, unread(self.settings))
+        sender.send(self.arguments.items(self.settings))
         for folder in self.arguments.folders if self.arguments.wanted.deletes else ():
             Deleter(self.client, self.collection, self.patience, self.report).delete_lost(folder)
         self.report.tell(self.report.summary())
@@ -54,7 +55,12 @@ class _Run:
         signal.signal(signal.SIGTERM, _interrupt)
         with suppress(KeyboardInterrupt):
             Watcher(
-                self.arguments.folders, self.client, self.collection, patience=self.patience, report=self.report
+                self.arguments.folders,
+                self.client,
+                self.collection,
+                patience=self.patience,
+                report=self.report,
+                unread=unread(self.settings),
             ).run()
         self.report.tell(f"stopped watching: {self.report.summary()}")
 

@@ -66,18 +66,29 @@ class Batch:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def unsupported(file: LocalFile) -> Skipped | None:
-    """Why the server would refuse it by its kind, found out without sending it."""
+def unsupported(file: LocalFile, *, unread: str = "") -> Skipped | None:
+    """Why the server would refuse it by its kind, found out without sending it.
+
+    `unread`: the beginning of media types that have a parser, but one which is switched off.
+    """
     try:
-        file.media_type()
+        media_type = file.media_type()
+        is_unread = bool(unread) and media_type.startswith(unread)
     except UnsupportedFile:
-        suffix = PurePosixPath(file.name).suffix.lower()
-        return Skipped(file.name, f"unsupported{f' ({suffix})' if suffix else ''}")
+        is_unread = True
     except IngestError:
         return None  # what else is wrong with it, the server tells better
     except OSError as error:
         return Skipped(file.name, f"can't be read: {error.strerror}", is_wrong=True)
-    return None
+    suffix = PurePosixPath(file.name).suffix.lower()
+    return Skipped(file.name, f"unsupported{f' ({suffix})' if suffix else ''}") if is_unread else None
+
+
+def sendable(item: Item, *, unread: str = "") -> Item:
+    """The item; of a folder's files, those that would be refused by their kind are skipped."""
+    if isinstance(item, LocalFile) and item.feed:
+        return unsupported(item, unread=unread) or item
+    return item
 
 
 def batches(items: Iterator[Item]) -> Iterator[Batch | WebPage | Skipped]:

@@ -10,7 +10,7 @@ from rag_api.client import Client
 from rag_api.feeding.deleting import lost_names
 from rag_api.feeding.folders import Folder
 from rag_api.feeding.forecast import Plan, Planner, measured_rate, recent_rate, total
-from rag_api.feeding.items import Item, LocalFile, unsupported
+from rag_api.feeding.items import Item, sendable
 from rag_api.feeding.known import known_documents
 from rag_api.feeding.report import Report
 from rag_api.feeding.sending import Patience
@@ -33,15 +33,19 @@ async def look_ahead(
     known = patience(lambda: known_documents(client, collection))
     tokenizer = _tokenizer(settings)
     options = settings.ingest
-    limits = Limits(memory_bytes=options.parse_memory_bytes, document_s=options.parse_s, text_chars=options.text_chars)
+    limits = Limits(
+        memory_bytes=options.parse_memory_bytes,
+        document_s=options.parse_s,
+        text_chars=options.text_chars,
+        ocr=options.ocr,
+    )
     parsers = ParserPool(limits, size=1)
     splitting = Splitting(settings.chunks.max_tokens or DEFAULT_MAX_TOKENS, settings.chunks.overlap_tokens)
     planner = Planner(known, parsers, tokenizer, splitting)
     plans: list[Plan] = []
     try:
         for item in items:
-            is_of_folder = isinstance(item, LocalFile) and bool(item.feed)
-            plan = await planner.plan((unsupported(item) or item) if is_of_folder else item)  # type: ignore[arg-type]
+            plan = await planner.plan(sendable(item, unread=unread(settings)))
             _say(plan, report)
             plans.append(plan)
     finally:
@@ -74,6 +78,11 @@ def _sum_up(plans: list[Plan], client: Client, patience: Patience, report: Repor
         f"{files}. To be ingested: {sums['documents']} documents, {sums['bytes']:,} bytes, {sums['chunks']} chunks, "
         f"about {sums['tokens']:,} tokens ({counted}); that takes about {seconds:.0f} s ({basis}). Nothing was sent.",
     )
+
+
+def unread(settings: Settings) -> str:
+    """Media types whose parser is switched off: pictures, without text recognition."""
+    return "" if settings.ingest.ocr else "image/"
 
 
 def _tokenizer(settings: Settings) -> Path | None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from rag_api.client import Client, ServerError
-from rag_api.feeding.items import Batch, Item, LocalFile, Skipped, WebPage, batches, unsupported
+from rag_api.feeding.items import Batch, Item, Skipped, WebPage, batches, sendable
 from rag_api.terminal import err
 
 T = TypeVar("T")
@@ -74,13 +74,14 @@ class Patience:
 
 
 class Sender:
-    """Sends items into a collection; what becomes of each is told to `report`."""
+    """Sends items into a collection; what becomes of each is told to `report`. Of folders, `unread` kinds stay here."""
 
-    def __init__(self, client: Client, collection: str, patience: Patience, report: Outcome) -> None:
+    def __init__(self, client: Client, collection: str, patience: Patience, report: Outcome, unread: str = "") -> None:
         self._client = client
         self._collection = collection
         self._patience = patience
         self._report = report
+        self._unread = unread
         self._waiting: dict[str, str] = {}  # jobs, in the order of their acceptance
 
     def send(self, items: Iterator[Item]) -> None:
@@ -114,7 +115,7 @@ class Sender:
         for item in items:
             if not isinstance(item, Skipped):
                 self._report.found()
-            yield (unsupported(item) or item) if isinstance(item, LocalFile) and item.feed else item
+            yield sendable(item, unread=self._unread)
 
     def _upload(self, batch: Batch | WebPage) -> list[Row]:
         try:

@@ -46,14 +46,21 @@ class _Followed:
 
 class Watcher:
     def __init__(
-        self, folders: list[Folder], client: Client, collection: str, *, patience: Patience, report: Report
+        self,
+        folders: list[Folder],
+        client: Client,
+        collection: str,
+        *,
+        patience: Patience,
+        report: Report,
+        unread: str = "",
     ) -> None:
         self._followed = [_Followed(folder, _identity(folder.root)) for folder in folders]
         self._client = client
         self._collection = collection
         self._patience = patience
         self._report = report
-        self._sender = Sender(client, collection, patience, report)
+        self._sender = Sender(client, collection, patience, report, unread)
         self._deleter = Deleter(client, collection, patience, report)
 
     def run(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rag_api.client import ServerError
 from rag_api.feeding import sending
-from rag_api.feeding.items import Batch, Item, LocalFile, Skipped, WebPage, batches, unsupported
+from rag_api.feeding.items import Batch, Item, LocalFile, Skipped, WebPage, batches, sendable, unsupported
 from rag_api.feeding.sending import Patience
 
 
@@ -51,11 +51,11 @@ def test_batches_are_made_as_they_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_only_a_kind_that_nobody_reads_is_left_out(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (tmp_path / "a.mp3").write_bytes(b"ID3\x04\0\0\0\xff\xfb")
     (tmp_path / "a.pdf").write_bytes(b"<html>")
     (tmp_path / "a.unknown").write_text("Words.")
     left = [unsupported(LocalFile(path.name, path)) for path in sorted(tmp_path.iterdir())]
-    assert [skipped and skipped.reason for skipped in left] == [None, "unsupported (.png)", None]
+    assert [skipped and skipped.reason for skipped in left] == ["unsupported (.mp3)", None, None]
     gone = unsupported(LocalFile("b.txt", tmp_path / "b.txt"))
     assert gone
     assert gone.is_wrong
@@ -116,3 +116,12 @@ def test_one_who_is_stopped_does_not_wait(quickly: None) -> None:
     with pytest.raises(ServerError):
         patience(server.call)
     assert server.found_again == 0
+
+
+def test_a_kind_whose_parser_is_switched_off_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<html>")
+    file = LocalFile("a.html", tmp_path / "a.html", "papers")
+    assert sendable(file) == file
+    assert sendable(file, unread="text/html") == Skipped("a.html", "unsupported (.html)")
+    by_hand = LocalFile("a.html", tmp_path / "a.html")
+    assert sendable(by_hand, unread="text/html") == by_hand

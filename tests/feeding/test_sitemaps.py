@@ -101,11 +101,11 @@ async def test_what_robots_txt_forbids_is_not_read(robots: Reply, is_allowed: bo
         assert (taken == ["/a"], "/sitemap.xml" in site.asked) == (is_allowed, is_allowed)
 
 
-@pytest.mark.parametrize("path", ["/page", "/page.html", "/feed.xml", "/picture.xml"])
+@pytest.mark.parametrize("path", ["/page", "/page.html", "/feed.xml", "/song.xml"])
 async def test_what_is_no_sitemap_is_a_page(path: str) -> None:
     async with open_site() as site:
         site.pages["/feed.xml"] = Reply(b"<rss><item/></rss>", media_type=XML)
-        site.pages["/picture.xml"] = Reply(b"x", media_type="image/png")
+        site.pages["/song.xml"] = Reply(b"x", media_type="audio/mpeg")
         assert await pages(sitemaps(), site, path) == ([path], [])
 
 

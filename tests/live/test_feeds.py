@@ -50,7 +50,7 @@ def test_a_url_becomes_a_document_and_the_same_bytes_are_unchanged(service: Serv
     ("path", "reply", "code"),
     [
         ("/gone", Reply(b"gone", 410), "fetch_failed"),
-        ("/picture", Reply(b"\x89PNG", media_type="image/png"), "unsupported_file"),
+        ("/song", Reply(b"ID3", media_type="audio/mpeg"), "unsupported_file"),
         ("/long", Reply(b"x" * 200_001), "page_too_large"),
         ("/inside", Reply(status=302, headers={"Location": "http://127.0.0.1/"}), "url_refused"),
         ("/contract.pdf", Reply(b"<html>please log in", media_type="application/pdf"), "broken_document"),

@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    (folder / "boat.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
+    (folder / "boat.mp3").write_bytes(b"ID3\x04\0\0\0\xff\xfb")
     return folder
 
 
@@ -86,13 +86,13 @@ def test_a_folder_is_walked_by_its_rules_and_unsupported_files_are_named_and_cou
 ) -> None:
     done = ingest(service, str(folder), "-c", service.collection("rules"))
     assert done.returncode == 0, done.stderr
-    assert "boat.png skipped: unsupported (.png)" in done.stdout
-    assert done.stdout.splitlines()[-1] == "1 unsupported (.png), 3 done"
+    assert "boat.mp3 skipped: unsupported (.mp3)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 unsupported (.mp3), 3 done"
     found = listed(service, "rules")
     assert set(found) == {"well.txt", "inner/tea.md", "inner/deep/notes.log"}
     assert all(row["metadata"]["feed"].startswith("papers-") for row in found.values())
     again = ingest(service, str(folder), "-c", "rules", "--json")
-    assert states(again) == {**dict.fromkeys(found, "unchanged"), "boat.png": "skipped"}
+    assert states(again) == {**dict.fromkeys(found, "unchanged"), "boat.mp3": "skipped"}
 
 
 def test_globs_choose_among_a_folders_files(service: Service, folder: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_dry_run_says_what_would_be_done_and_sends_nothing(service: Service, f
     assert done.returncode == 1  # one of them would fail
     assert states(done) == {
         "birds.jsonl": "new",
-        "boat.png": "unsupported",
+        "boat.mp3": "unsupported",
         "broken.pdf": "failed",
         "inner/deep/notes.log": "unchanged",
         "inner/tea.md": "deleted",
@@ -281,7 +281,7 @@ def test_a_watched_folder_and_its_collection_stay_the_same(service: Service, fol
         eventually(lambda: has("inner/tea.md", "inner/deep/notes.log"), log)
         eventually(lambda: "at five" in service.search(collection, "When is tea?")[0]["text"], log)
         (folder / "new.txt").write_text("The new paper.")
-        (folder / "boat2.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
+        (folder / "boat2.mp3").write_bytes(b"ID3\x04\0\0\0\xff\xfb")
         (folder / "out" / "more.txt").write_text("Ignored.")
         eventually(lambda: has("inner/tea.md", "inner/deep/notes.log", "new.txt"), log)
         (folder / "new.txt").rename(folder / "renamed.txt")
