@@ -1,7 +1,7 @@
 # make serve   installs what is missing, ingests data/samples on the first start, serves http://127.0.0.1:8000
 # make test    installs what is missing, runs the whole test suite
 # make check   format, lint, types, layers, tests
-# make bench   the measurements of bench/
+# make bench   the measurements of bench/; PEERS=FOLDER compares ingestion with other systems
 #
 # PYTHON        the interpreter that makes .venv (3.11 to 3.14)
 # HOST, PORT    where to serve
@@ -41,7 +41,7 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.runtime
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS))
 
 lock: $(VENV)/.dev
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/lock.py
