@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -316,28 +316,39 @@ def test_a_file_that_is_still_written_to_waits_until_it_is_quiet(
     assert (row["version"], row["bytes"]) == (1, (folder / "growing.txt").stat().st_size)
 
 
-def test_watching_and_sending_survive_a_restart_of_the_server(backends: Backends, folder: Path, tmp_path: Path) -> None:
+def test_watching_survives_a_restart_of_the_server(backends: Backends, folder: Path, tmp_path: Path) -> None:
     home, log = tmp_path / "home", tmp_path / "watch.log"
-    with Service.start(home, backends.env):
-        pass
-    with Service.start(home, backends.env) as first:
-        watcher = watching(home, log, str(folder))
-        process = watcher.__enter__()
-        try:
+    with ExitStack() as until_restart:
+        first = until_restart.enter_context(Service.start(home, backends.env))
+        with watching(home, log, str(folder)) as process:
             eventually(lambda: len(listed(first, "default")) == 3, log)
-        except BaseException:
-            watcher.__exit__(None, None, None)
-            raise
-    try:
-        (folder / "late.txt").write_text("Written while the server was away.")
-        (folder / "well.txt").unlink()
-        eventually(lambda: "trying again" in log.read_text(), log)
-        with Service.start(home, backends.env) as second:  # at another port
-            eventually(
-                lambda: set(listed(second, "default")) == {"late.txt", "inner/tea.md", "inner/deep/notes.log"}, log
-            )
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0, log.read_text()
-    finally:
-        watcher.__exit__(None, None, None)
+            until_restart.close()
+            (folder / "late.txt").write_text("Written while the server was away.")
+            (folder / "well.txt").unlink()
+            eventually(lambda: "trying again" in log.read_text(), log)
+            with Service.start(home, backends.env) as second:  # at another port
+                wanted = {"late.txt", "inner/tea.md", "inner/deep/notes.log"}
+                eventually(lambda: set(listed(second, "default")) == wanted, log)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0, log.read_text()
     assert "the server is there again" in log.read_text()
+
+
+def test_sending_survives_a_restart_of_the_server(backends: Backends, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number}.txt").write_text(f"The number of this paper is {number}.")
+    with ExitStack() as until_restart:
+        first = until_restart.enter_context(Service.start(home, backends.env))
+        command = [str(BIN / "rag"), "ingest", str(folder), "--json"]
+        with subprocess.Popen(command, env=env_of(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            eventually(lambda: len(listed(first, "default")) >= 20, tmp_path / "home.log")
+            until_restart.close()
+            with Service.start(home, backends.env) as second:
+                said, told = process.communicate(timeout=90)
+                assert process.returncode == 0, told
+                assert len(listed(second, "default")) == 200
+    rows = [json.loads(line) for line in said.decode().splitlines()]
+    assert {row["file"] for row in rows} == {f"{number}.txt" for number in range(200)}
+    assert b"trying again" in told
