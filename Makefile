@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test check format lint types layers bench lock clean
+.PHONY: serve test check format lint types layers bench crash lock clean
 
 serve: $(VENV)/.runtime
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
@@ -42,6 +42,9 @@ layers: $(VENV)/.dev
 
 bench: $(VENV)/.runtime
 	$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS))
+
+crash: $(VENV)/.dev
+	CRASH_KILLS=$${CRASH_KILLS:-210} $(BIN)/python -m pytest -s tests/crash
 
 lock: $(VENV)/.dev
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/lock.py

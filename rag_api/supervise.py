@@ -9,36 +9,28 @@ is shown as failed and tried on more slowly. They end in order: API, worker, emb
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rag_api.backends.process_table import ProcessState, ProcessTable
+from rag_api.child import Child
 from rag_api.db.database import migrate
 from rag_api.errors import InvalidSettings, PortInUse
 from rag_api.home import announce, own_home
 from rag_api.settings import Settings
 from rag_api.telemetry import log
 
-GIVE_UP = 5
-WITHIN_S = 60.0
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-FAILED_PAUSE_S = 30.0
 TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLL_S = 0.5
-_PR_SET_PDEATHSIG = 1
-_STARTED = int(1000 * time.time())
+TELL_S = 0.1
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some
 EMBEDDER_ENV = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
@@ -47,65 +39,6 @@ EMBEDDER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
-
-
-@dataclass(eq=False)
-class Child:
-    name: str
-    command: Sequence[str]
-    env: dict[str, str]
-    descriptors: tuple[int, ...] = ()
-    output: Path | None = None
-    data: Path | None = None  # what it keeps; may be asked to begin without it
-    state: str = "starting"
-    process: asyncio.subprocess.Process | None = None
-    ends: list[float] = field(default_factory=list)
-    starts: int = 0
-
-    @property
-    def shown(self) -> ProcessState:
-        """With an incarnation that no other start of a process on this machine has."""
-        pid = self.process.pid if self.process else 0
-        return ProcessState(self.state, f"{pid}.{self.starts}.{_STARTED}")
-
-    async def start(self) -> None:
-        with contextlib.ExitStack() as stack:
-            output: Any = stack.enter_context(self.output.open("wb")) if self.output else None
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command,
-                env=self.env,
-                pass_fds=self.descriptors,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,
-                preexec_fn=_die_with_parent,
-            )
-        self.state = "running"
-        self.starts += 1
-
-    async def end(self, patience_s: float) -> None:
-        """SIGTERM, and SIGKILL for one that does not listen."""
-        if self.process is None or self.process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
-        try:
-            async with asyncio.timeout(patience_s):
-                await self.process.wait()
-        except TimeoutError:
-            log(__name__).warning("does not end, killed", child=self.name)
-            self.process.kill()
-            await self.process.wait()
-
-    def pause_s(self, now: float) -> float:
-        """How long to wait before it is started again; also notes its end."""
-        self.ends = [*(at for at in self.ends if now - at < WITHIN_S), now]
-        if len(self.ends) >= GIVE_UP or (self.state == "failed"):
-            self.state = "failed"
-            return FAILED_PAUSE_S
-        self.state = "restarting"
-        return PAUSES_S[min(len(self.ends), len(PAUSES_S)) - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +62,12 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         children = plan(settings, listening, sockets, samples)
         table = ProcessTable(settings.home / "run")
-        _write(children, table)
         early, late = children[:-2], children[-2:]  # the API and the worker meet a catalogue that is up to date
-        watches = [asyncio.create_task(_watch(child, children, table)) for child in early]
+        watches = [asyncio.create_task(_tell(children, table))]
+        watches += [asyncio.create_task(_watch(child, table)) for child in early]
         watches += [asyncio.create_task(_empty_on_request(child, table)) for child in children if child.data]
         await asyncio.to_thread(migrate, settings.database)
-        watches += [asyncio.create_task(_watch(child, children, table)) for child in late]
+        watches += [asyncio.create_task(_watch(child, table)) for child in late]
         url = f"http://{_shown(host)}:{listening.getsockname()[1]}"
         announce(settings.home, url)
         try:
@@ -209,25 +142,25 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _watch(child: Child, children: Sequence[Child], table: ProcessTable) -> None:
+async def _watch(child: Child, table: ProcessTable) -> None:
     """Starts it, and starts it again whenever it has ended."""
     loop = asyncio.get_running_loop()
     while True:
-        status: int | str
+        status: int | str | None
         try:
             if child.data and table.is_to_be_emptied():
                 await asyncio.to_thread(shutil.rmtree, child.data, ignore_errors=True)
                 table.has_been_emptied()
             await child.start()
-            _write(children, table)
-            assert child.process
-            status = await child.process.wait()
+            status = await child.ended()
         except OSError as error:  # no memory, no file descriptors: perhaps in a moment
             status = str(error)
         pause_s = child.pause_s(loop.time())
-        _write(children, table)
         log(__name__).warning("ended", child=child.name, status=status, state=child.state, again_in_s=pause_s)
-        await asyncio.sleep(pause_s)
+        for _ in range(round(pause_s / TELL_S)):
+            if child.data and table.is_to_be_emptied():
+                break
+            await asyncio.sleep(TELL_S)
 
 
 async def _empty_on_request(child: Child, table: ProcessTable) -> None:
@@ -238,11 +171,18 @@ async def _empty_on_request(child: Child, table: ProcessTable) -> None:
             await child.end(TERMINATE_S)
 
 
-def _write(children: Sequence[Child], table: ProcessTable) -> None:
-    table.write({child.name: child.shown for child in children})
-
-
-def _die_with_parent() -> None:
-    """In the child, between fork and exec."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+async def _tell(children: Sequence[Child], table: ProcessTable) -> None:
+    """Writes down how the children are, as soon as it changes and the disk has room for it."""
+    told: dict[str, ProcessState] = {}
+    is_full = False
+    while True:
+        shown = {child.name: child.shown for child in children}
+        try:
+            if shown != told:
+                await asyncio.to_thread(table.write, shown)
+                told, is_full = shown, False
+        except OSError as error:
+            if not is_full:
+                log(__name__).error("the state of the processes can't be written", reason=str(error))
+            is_full = True
+        await asyncio.sleep(TELL_S)

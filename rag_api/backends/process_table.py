@@ -1,21 +1,24 @@
 """What the supervisor says of its children, and what may be asked of it: small files in the home."""
 
 import asyncio
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOT_OURS = "a server of its own"
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """`incarnation` is another one each time the process is started."""
+    """`incarnation` is another one each time the process is started; `status` is how it has ended."""
 
     state: str
     incarnation: str = ""
+    status: int | None = None
 
 
 class ProcessTable:
@@ -33,6 +36,11 @@ class ProcessTable:
         if chroma is None:
             return NOT_OURS
         return chroma.incarnation if chroma.state == "running" else None
+
+    async def cannot_start(self) -> bool:
+        """Whether Chroma ends by itself again and again, as it does over files that it can't read."""
+        chroma = (await asyncio.to_thread(self._read)).get("chroma")
+        return bool(chroma and chroma.state == "failed" and chroma.status and -chroma.status not in FROM_OUTSIDE)
 
     async def empty(self) -> bool:
         """Asks the supervisor to start Chroma with an empty folder; False where it is a server of its own."""

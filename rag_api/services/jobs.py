@@ -12,7 +12,7 @@ from rag_api.errors import InvalidRequest, JobFinished, JobNotFound, JobRunning
 
 FINAL_STATES = ("done", "failed", "cancelled")
 POLL_S = 0.25
-REAP_S = 10.0
+REAP_S = 5.0  # within the time that open requests get when the service is stopped
 
 
 class Jobs:

@@ -26,6 +26,10 @@ class VectorStoreProcess(Protocol):
         """Changes whenever it is started anew; None while it does not run, a constant where it is not ours."""
         ...
 
+    async def cannot_start(self) -> bool:
+        """It ends by itself again and again, as it does over files that it can't read."""
+        ...
+
     async def empty(self) -> bool:
         """Asks for a start with empty files; False where it is not ours to ask."""
         ...
@@ -57,6 +61,9 @@ class Upkeep:
         incarnation = await self._process.incarnation()
         if incarnation and incarnation != self._checked:
             await self.check(incarnation)
+        elif await self._process.cannot_start():
+            log(__name__).error("vector store does not start, it begins anew with empty files")
+            await self.begin_anew()
         if time.monotonic() >= self._sweep_at:
             await self._reaper.remove_unknown_files()
             self._sweep_at = time.monotonic() + SWEEP_S

@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-DIMENSION = 64
+DIMENSION = 384
 MODEL = "all-MiniLM-L6-v2"
 
 
 def vector(text: str) -> np.ndarray:
-    """Words hashed to places: texts that share words are near each other."""
-    found = np.full(DIMENSION, 1e-3, dtype=np.float32)
+    """Words hashed to places, and noise that only the same text has: so no two chunks are each other's twin."""
+    found = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION).astype(np.float32) / 4
     for word in re.findall(r"\w+", text.lower()):
         found[zlib.crc32(word.encode()) % DIMENSION] += 1
     return found / np.float32(np.linalg.norm(found))
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        if self.path != "/v1/models":
+        if self.path.partition("?")[0] != "/v1/models":
             self._send({"error": {"message": "no tokenizer"}}, 404)
             return
         self._send({"data": [{"id": MODEL, "fingerprint": "counting", "dimension": DIMENSION, "max_tokens": 256}]})

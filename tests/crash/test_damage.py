@@ -1,0 +1,165 @@
+"""Indexes damaged while nobody looked: noticed at the start, mended from the catalogue, nothing embedded anew."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.agreement import assert_agreement, await_rest
+from tests.crash.embedder import CountingEmbedder, serve_embedder
+from tests.crash.server import Server, serving, until
+from tests.crash.traffic import said, text
+
+DOCUMENTS = 60
+PARTS = 40
+WORDS = "chunk-group of document part gannet"
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Iterator[CountingEmbedder]:
+    with serve_embedder() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def settings(embedder: CountingEmbedder) -> dict[str, str]:
+    return {"RAG_EMBEDDER__URL": embedder.url, "RAG_CHUNKS__MAX_TOKENS": "64"}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Path:
+    """A home with some thousand chunks, at rest."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    lines = [json.dumps({"id": f"d{n}", "text": text(f"d{n}", 1, PARTS)}) for n in range(DOCUMENTS)]
+    with serving(home, settings) as server:
+        job = server.upload("documents.jsonl", "\n".join(lines).encode())["job_id"]
+        assert server.finished(job)["state"] == "done"
+        await_rest(server)
+        assert assert_agreement(server) > 1_000
+    return home
+
+
+@pytest.fixture
+def server(filled: Path, tmp_path: Path, settings: dict[str, str]) -> Iterator[Server]:
+    """Stopped, on a copy of that home."""
+    shutil.copytree(filled, tmp_path / "home")
+    server = Server(tmp_path / "home", settings)
+    yield server
+    server.stop()
+    server.http.close()
+
+
+def found(server: Server, mode: str) -> set[int]:
+    hits = server.search(WORDS, mode=mode, top_k=100, filter={"source": "d7"})["hits"]
+    return {part for _, _, part, _ in said(hit["text"] for hit in hits)}
+
+
+def nearest(server: Server, document: int) -> str:
+    """The source that dense search finds first, by way of Chroma alone."""
+    [own] = server.search("part", mode="lexical", top_k=1, filter={"source": f"d{document}"})["hits"]
+    [hit] = server.search(f"{own['title']}\n{own['text']}", mode="dense", top_k=1)["hits"]
+    assert hit["score"] > 0.99, hit
+    return str(hit["source"])
+
+
+def assert_all_is_found(server: Server) -> None:
+    assert found(server, "lexical") == found(server, "dense") == set(range(1, PARTS + 1))
+    assert {document: nearest(server, document) for document in (0, 31, 59)} == {0: "d0", 31: "d31", 59: "d59"}
+    assert assert_agreement(server) > 1_000
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"no database at all " * 4_000)
+
+
+def change_in_the_middle(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    at = len(data) // 3
+    data[at : at + 16] = bytes(byte ^ 0xFF for byte in data[at : at + 16])
+    path.write_bytes(data)
+
+
+def segments(home: Path) -> list[Path]:
+    return [path for path in (home / "chroma").iterdir() if path.is_dir()]
+
+
+def damage_segments(home: Path) -> None:
+    assert segments(home)
+    for folder in segments(home):
+        shutil.rmtree(folder)
+
+
+def damage_vectors(home: Path) -> None:
+    for folder in segments(home):
+        for path in folder.iterdir():
+            cut_off(path)
+
+
+def damage_database(how: Callable[[Path], None]) -> Callable[[Path], None]:
+    return lambda home: how(home / "chroma" / "chroma.sqlite3")
+
+
+OF_CHROMA = {
+    "segment folder gone": damage_segments,
+    "segment files cut off": damage_vectors,
+    "database cut off": damage_database(cut_off),
+    "database overwritten": damage_database(overwrite),
+    "database changed": damage_database(change_in_the_middle),
+    "whole folder gone": lambda home: shutil.rmtree(home / "chroma"),
+}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("damage", OF_CHROMA.values(), ids=list(OF_CHROMA))
+def test_a_damaged_chroma_is_filled_anew_from_the_catalogue(
+    server: Server, embedder: CountingEmbedder, damage: Callable[[Path], None]
+) -> None:
+    damage(server.home)
+    embedder.documents.clear()
+    server.start()
+    said_of_vectors: set[str] = set()
+
+    def is_ready() -> bool:
+        assert found(server, "lexical") == set(range(1, PARTS + 1))
+        assert server.http.post(
+            "/api/v1/collections/default/search", json={"query": WORDS, "mode": "hybrid"}
+        ).is_success, "hybrid search goes on with words"
+        reply = server.http.get("/readyz")
+        said_of_vectors.add(reply.json()["checks"]["vectors"])
+        return reply.is_success
+
+    until(is_ready, within_s=120, what=f"ready; {server.said[-3000:]}")
+    assert_all_is_found(server)
+    assert embedder.documents.total() == 0
+    assert any("rebuilt" in said or "compared" in said for said in said_of_vectors)
+    assert "ok" in said_of_vectors
+
+
+@pytest.mark.parametrize("extension", ["idx", "term", "store", "pos", "fieldnorm", "meta.json"])
+@pytest.mark.parametrize("how", [change_in_the_middle, cut_off], ids=["changed", "cut off"])
+def test_a_damaged_lexical_file_is_noticed_at_the_start(
+    server: Server, embedder: CountingEmbedder, extension: str, how: Callable[[Path], None]
+) -> None:
+    paths = sorted((server.home / "lexical").rglob(f"*{extension}"))
+    how(max(paths, key=lambda path: path.stat().st_size))
+    assert_lexical_is_mended(server, embedder)
+
+
+def test_a_lexical_folder_that_is_gone_is_written_anew(server: Server, embedder: CountingEmbedder) -> None:
+    shutil.rmtree(server.home / "lexical")
+    assert_lexical_is_mended(server, embedder)
+
+
+def assert_lexical_is_mended(server: Server, embedder: CountingEmbedder) -> None:
+    embedder.documents.clear()
+    server.start()
+    await_rest(server)
+    assert "indexes mended" in server.said
+    assert_all_is_found(server)
+    assert embedder.documents.total() == 0
