@@ -1,9 +1,12 @@
 """The embedder process: OpenAI-compatible embeddings on a Unix socket, batched."""
 
+import asyncio
 import base64
 import sys
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,66 +21,110 @@ from rag_api.backends.batching import Batcher
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
 from rag_api.errors import EmbedderUnavailable, TooBusy
 from rag_api.settings import EmbedderSettings, load_settings
+from rag_api.telemetry import log
 
 
 class Embeddings:
-    """The routes of one model."""
+    """The routes. The model of the settings is there from the start; collections that were indexed with another one
+    have theirs loaded when they first ask for it, and the one that was asked for least lately makes room."""
 
     def __init__(self, model: SentenceTransformerModel, settings: EmbedderSettings) -> None:
-        self._model = model
-        self._batcher = Batcher(
+        self._settings = settings
+        self._default = self._served(model)
+        self._others: OrderedDict[str, _Served] = OrderedDict()
+        self._loading = asyncio.Lock()
+
+    def _served(self, model: SentenceTransformerModel) -> "_Served":
+        settings = self._settings
+        batcher = Batcher(
             model.encode,
             batch_tokens=settings.batch_tokens,
             max_tokens=model.identity.max_tokens,
             queue_texts=settings.queue_texts,
             lanes=settings.threads or cores(),
         )
+        return _Served(model, batcher)
 
     def app(self) -> Starlette:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            async with self._batcher:
+            async with self._default.batcher:
                 yield
+            for served in self._others.values():
+                await served.batcher.__aexit__(None, None, None)
 
         routes = [
             Route("/v1/embeddings", self.embeddings, methods=["POST"]),
             Route("/v1/models", self.models),
             Route("/v1/tokenizer", self.tokenizer),
         ]
-        return Starlette(routes=routes, lifespan=lifespan)
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers={EmbedderUnavailable: _unavailable})
+
+    async def _of(self, name: str | None) -> "_Served":
+        """Raises EmbedderUnavailable for a model that can't be loaded."""
+        if not name or name == self._default.model.identity.model:
+            return self._default
+        async with self._loading:
+            if name not in self._others:
+                number_format = self._settings.number_format
+                model = await asyncio.to_thread(SentenceTransformerModel, name, number_format=number_format)
+                log(__name__).info("loaded", model=name, fingerprint=model.identity.fingerprint)
+                self._others[name] = self._served(model)
+                await self._others[name].batcher.__aenter__()
+            self._others.move_to_end(name)
+            if len(self._others) > self._settings.other_models:
+                _, oldest = self._others.popitem(last=False)
+                await oldest.batcher.__aexit__(None, None, None)
+            return self._others[name]
 
     async def embeddings(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         is_query = body.get("input_type") == "query"
-        prompted = self._model.with_prompt(texts, "query" if is_query else "document")
+        served = await self._of(body.get("model"))
+        prompted = served.model.with_prompt(texts, "query" if is_query else "document")
         try:
-            vectors = await self._batcher.embed(prompted, is_query=is_query)
+            vectors = await served.batcher.embed(prompted, is_query=is_query)
         except TooBusy as error:
             return _json({"error": {"code": error.code, "message": str(error)}}, 503)
         data = [
             {"object": "embedding", "index": i, "embedding": base64.b64encode(vector.tobytes()).decode()}
             for i, vector in enumerate(vectors)
         ]
-        return _json({"object": "list", "model": self._model.identity.model, "data": data})
+        return _json({"object": "list", "model": served.model.identity.model, "data": data})
 
-    async def models(self, _: Request) -> Response:
-        identity = self._model.identity
-        card = {
-            "id": identity.model,
-            "object": "model",
-            "fingerprint": identity.fingerprint,
-            "dimension": identity.dimension,
-            "max_tokens": identity.max_tokens,
-            "number_format": self._model.number_format,
-        }
-        return _json({"object": "list", "data": [card]})
+    async def models(self, request: Request) -> Response:
+        """Those that are loaded; `?model=` loads that one first."""
+        await self._of(request.query_params.get("model"))
+        return _json({"object": "list", "data": [_card(one.model) for one in (self._default, *self._others.values())]})
 
-    async def tokenizer(self, _: Request) -> Response:
-        file = self._model.tokenizer_file
+    async def tokenizer(self, request: Request) -> Response:
+        file = (await self._of(request.query_params.get("model"))).model.tokenizer_file
         if not file.exists():
             return _json({"error": {"code": "not_found", "message": "this model has no tokenizer.json"}}, 404)
         return FileResponse(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    model: SentenceTransformerModel
+    batcher: Batcher
+
+
+def _card(model: SentenceTransformerModel) -> dict[str, Any]:
+    identity = model.identity
+    return {
+        "id": identity.model,
+        "object": "model",
+        "fingerprint": identity.fingerprint,
+        "dimension": identity.dimension,
+        "max_tokens": identity.max_tokens,
+        "number_format": model.number_format,
+    }
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    return _json({"error": {"code": "embedder_unavailable", "message": str(error)}}, 404)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

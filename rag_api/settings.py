@@ -23,6 +23,7 @@ class EmbedderSettings(BaseModel):
     number_format: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the processor has it")
     threads: int = Field(0, ge=0, description="0: one for each core")
     batch_tokens: int = Field(4096, ge=256, description="tokens that one forward pass takes, padding included")
+    other_models: int = Field(2, ge=1, description="models of collections that were indexed with another one, loaded")
     queue_texts: int = Field(4096, ge=1, description="texts that may wait; beyond, a call is refused")
 
 

@@ -80,7 +80,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
         stack.push_async_callback(runs.close)
         library = Library(stores.db, stores.files, stores.embedders, runs)
-        await library.prepare()
+        await library.prepare(settings.embedder.model)
         retriever = Retriever(
             stores.db,
             stores.embedders,

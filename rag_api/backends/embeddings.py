@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import httpx
 import numpy as np
@@ -52,7 +53,7 @@ class EmbeddingsClient:
         file = self._cache / f"{identity.fingerprint}.tokenizer.json"
         if file.exists():
             return file
-        response = await self._send("GET", "tokenizer")
+        response = await self._send("GET", self._of_model("tokenizer"))
         if response.status_code != httpx.codes.OK:
             return None
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,9 @@ class EmbeddingsClient:
         return partial.rename(file)
 
     async def _ask_identity(self) -> EmbedderIdentity:
-        response = await self._send("GET", "models")
+        response = await self._send("GET", self._of_model("models"))
+        if response.status_code == httpx.codes.NOT_FOUND and _code(response) == EmbedderUnavailable("").code:
+            raise EmbedderUnavailable(_message(response))  # our own embedder says why it can't load the model
         listed = _json(response).get("data", []) if response.is_success else []
         mine = next((model for model in listed if model.get("id") == self._model and "fingerprint" in model), None)
         if mine:
@@ -71,6 +74,10 @@ class EmbeddingsClient:
         return EmbedderIdentity(
             self._model, hashlib.sha256(name.encode()).hexdigest()[:16], dimension, FOREIGN_MAX_TOKENS
         )
+
+    def _of_model(self, path: str) -> str:
+        """A foreign server leaves the parameter alone."""
+        return f"{path}?{urlencode({'model': self._model})}"
 
     async def _embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
         body = {"model": self._model, "input": list(texts), "encoding_format": "base64", "input_type": kind}
@@ -115,6 +122,11 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise EmbedderUnavailable(f"{response.url} answers with something that is no JSON") from error
     return value if isinstance(value, dict) else {}
+
+
+def _code(response: httpx.Response) -> object:
+    error = _json(response).get("error")
+    return error.get("code") if isinstance(error, dict) else None
 
 
 def _message(response: httpx.Response) -> str:

@@ -74,6 +74,12 @@ async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[C
     return Page(rows[:limit], encode_cursor("collections", last.created_at, last.id) if last else None)
 
 
+async def with_other_embedder(db: AsyncConnection, embedder: str) -> list[tuple[str, str]]:
+    """Collections that are indexed with another one, with theirs."""
+    query = _rows(collections.c.name, generations.c.model).where(generations.c.model != embedder)
+    return [(row.name, row.model) for row in await db.execute(query)]
+
+
 async def change(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> CollectionRow:
     row = await get(db, name)
     if values:

@@ -130,7 +130,7 @@ async def _pages(db: Database, generation_id: str, *columns: Any, limit: int) ->
     )
     while True:
         async with db.read() as rows:
-            page = (await rows.execute(query.where(_KEY > tuple_(*after)) if after else query)).all()
+            page = (await rows.execute(query.where(tuple_(*after) < _KEY) if after else query)).all()
         if page:
             yield page
         if len(page) < limit:

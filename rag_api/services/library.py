@@ -19,6 +19,7 @@ from rag_api.db.rows import CollectionRow, DocumentRow, Page
 from rag_api.db.versions import Incoming
 from rag_api.errors import ContentGone, DocumentNotFound, InvalidFilter, InvalidRequest, NothingAccepted
 from rag_api.services.runs import Runs
+from rag_api.telemetry import log
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_FACT = "default collection"
@@ -82,8 +83,17 @@ class Library:
         self._embedders = embedders
         self._runs = runs
 
-    async def prepare(self) -> None:
-        """`default` exists from the start."""
+    async def prepare(self, embedder: str) -> None:
+        """`default` exists from the start. Says which collections keep another embedder than new ones get."""
+        async with self._db.read() as db:
+            for name, model in await collections.with_other_embedder(db, embedder):
+                log(__name__).warning(
+                    "a collection keeps its embedder",
+                    collection=name,
+                    embedder=model,
+                    new_ones_get=embedder,
+                    to_change_it=f"rag reindex {name}",
+                )
         async with self._db.write() as db:
             if await collections.fact(db, DEFAULT_FACT) is None:
                 await collections.create(db, DEFAULT_COLLECTION)

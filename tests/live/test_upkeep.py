@@ -2,15 +2,14 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.models import make_smaller_model
 from tests.processes import Backends, Service
-from tests.fake_llm import FakeLanguageModel
 
 PHRASE = "the walrus signed the harbour ledger in violet ink"
 
@@ -61,7 +60,7 @@ def test_after_a_purge_no_file_of_the_home_holds_what_was_deleted(own: Service) 
 
 def test_search_goes_on_while_a_purge_writes_the_indexes_anew(own: Service) -> None:
     name = own.collection("busy")
-    [job] = own.ingest(
+    own.ingest(
         name,
         {
             "a.txt": text_about("the heron waits"),
@@ -138,3 +137,52 @@ def test_the_same_text_under_two_names_is_found_once_with_both_named(service: Se
     service.http.delete(f"/api/v1/collections/{name}/documents/{hits[0]['document_id']}").raise_for_status()
     [hit, *_] = service.search(name, "pelican pier Thursday")
     assert hit["text"] == text.decode() and hit["also"] == []
+
+
+def test_a_collection_moves_to_another_embedder_and_back(service: Service, tmp_path: Path) -> None:
+    model = str(make_smaller_model(tmp_path / "smaller"))
+    name = service.collection("moving")
+    service.ingest(name, {f"{bird}.txt": text_about(f"the {bird} on the pier") for bird in ("heron", "stork", "crane")})
+    default = service.http.get(f"/api/v1/collections/{name}").json()["embedder"]
+    [before, *_] = service.search(name, "stork on the pier", mode="dense")
+    job = service.http.post(f"/api/v1/collections/{name}/reindex", json={"embedder": model}).json()
+    assert follow(service, job)["state"] == "done"
+    assert service.http.get(f"/api/v1/collections/{name}").json()["embedder"] == model
+    [after, *_] = service.search(name, "stork on the pier", mode="dense")
+    assert after["source"] == before["source"] == "stork.txt"
+    assert after["scores"]["dense"] != pytest.approx(before["scores"]["dense"], abs=1e-3)
+    service.ingest(name, {"egret.txt": text_about("the egret on the pier")})
+    assert service.search(name, "egret on the pier", mode="dense")[0]["source"] == "egret.txt"
+    back = service.http.post(f"/api/v1/collections/{name}/reindex", json={"back": True}).json()
+    assert follow(service, back)["state"] == "done"
+    assert service.http.get(f"/api/v1/collections/{name}").json()["embedder"] == default
+    [again, *_] = service.search(name, "stork on the pier", mode="dense")
+    assert again["scores"]["dense"] == pytest.approx(before["scores"]["dense"], abs=1e-3)
+    assert service.search(name, "egret on the pier", mode="dense")[0]["source"] == "egret.txt"
+
+
+def test_an_embedder_that_can_not_be_loaded_is_refused_by_name(service: Service) -> None:
+    name = service.collection("unloadable")
+    reindex = service.http.post(f"/api/v1/collections/{name}/reindex", json={"embedder": "/no/such/model"})
+    create = service.http.post("/api/v1/collections", json={"name": "never", "embedder": "/no/such/model"})
+    for reply in (reindex, create):
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "embedder_unavailable")
+        assert "/no/such/model" in reply.json()["error"]["message"]
+    assert service.http.get("/api/v1/collections/never").status_code == 404
+
+
+def test_a_start_with_another_embedder_keeps_serving_with_the_right_one(tmp_path: Path, backends: Backends) -> None:
+    home, model = tmp_path / "home", make_smaller_model(tmp_path / "smaller")
+    chroma = {"RAG_CHROMA__URL": backends.env["RAG_CHROMA__URL"]}
+    with Service.start(home, backends.env) as first:
+        first.ingest("default", {"stork.txt": text_about("the stork on the pier")})
+        [before] = first.search("default", "stork", mode="dense", top_k=1)
+    with Service.start(home, {**chroma, "RAG_EMBEDDER__MODEL": str(model)}) as second:
+        [after] = second.search("default", "stork", mode="dense", top_k=1)
+        assert after["scores"] == pytest.approx(before["scores"], abs=1e-3)
+        assert second.http.get("/api/v1/collections/default").json()["embedder"] == "all-MiniLM-L6-v2"
+        second.collection("new")
+        second.ingest("new", {"crane.txt": text_about("the crane on the quay")})
+        assert second.http.get("/api/v1/collections/new").json()["embedder"] == str(model)
+    said = (tmp_path / "home.log").read_text("utf-8")
+    assert "a collection keeps its embedder" in said and "rag reindex default" in said

@@ -1,0 +1,28 @@
+"""Embedding models for tests: smaller ones made of the default model."""
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from rag_api.backends.sentence_transformer import find_model
+from rag_api.core.ports import DEFAULT_MODEL
+
+LAYERS = 2
+
+
+def make_smaller_model(folder: Path) -> Path:
+    """The default model without its upper layers: other vectors of the same dimension, which still find things."""
+    shutil.copytree(find_model(DEFAULT_MODEL), folder, ignore=shutil.ignore_patterns("*.safetensors", "*.onnx"))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": LAYERS}), "utf-8")
+    weights = load_file(find_model(DEFAULT_MODEL) / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not _is_upper(name)}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def _is_upper(name: str) -> bool:
+    parts = name.split(".")
+    return "layer" in parts and int(parts[parts.index("layer") + 1]) >= LAYERS
