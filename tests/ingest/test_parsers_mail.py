@@ -111,8 +111,15 @@ def test_a_book_is_read_by_its_spine(tmp_path: Path) -> None:
     assert (document.title, document.metadata) == ("The Book", {"author": "Ann"})
 
 
+def test_the_table_of_contents_tells_where_a_page_stands(tmp_path: Path) -> None:
+    pages = {"imprint.xhtml": "<h2>Imprint</h2><p>Who.</p>", "poems.xhtml": "<h3>Poems</h3><p>What.</p>"}
+    nav = '<li><a href="imprint.xhtml">Imprint</a></li><li><a href="poems.xhtml">Poems</a></li>'
+    assert sections_of(document_of(tmp_path, "a.epub", epub(pages, nav))) == [("Imprint",), ("Poems",)]
+
+
 def test_a_book_may_not_name_parts_outside_of_itself(tmp_path: Path) -> None:
-    book = epub({"../../evil.xhtml": "<p>evil</p>", "one.xhtml": "<p>inside</p>"})
+    outside = {"../evil.xhtml": "<p>evil</p>"}
+    book = epub({"../../evil.xhtml": "<p>evil</p>", "one.xhtml": "<p>inside</p>"}, **outside)
     assert text_of(tmp_path, "a.epub", book) == "inside"
 
 

@@ -177,6 +177,13 @@ def test_an_opendocument_sheet_is_not_unrolled(tmp_path: Path) -> None:
     assert text == "Lake\n\nBird: Duck; Food: weed\n\nfar"
 
 
+@pytest.mark.timeout(20)
+def test_a_cell_that_is_repeated_without_end_is_told_so_often_only(tmp_path: Path) -> None:
+    cell = '<table:table-cell table:number-columns-repeated="900000000"><text:p>x</text:p></table:table-cell>'
+    table = f"<table:table table:name='S'><table:table-row>{cell}</table:table-row></table:table>"
+    assert text_of(tmp_path, "a.ods", odf(table, kind="spreadsheet")).count("x") == 20_000
+
+
 def test_pages_of_an_opendocument_presentation(tmp_path: Path) -> None:
     def frame(kind: str, text: str) -> str:
         box = f"<draw:text-box><text:p>{text}</text:p></draw:text-box>"
