@@ -11,6 +11,7 @@ from rag_api.commands.documents import documents
 from rag_api.commands.ingest import ingest
 from rag_api.commands.search import search
 from rag_api.commands.serve import serve
+from rag_api.commands.upkeep import purge, reindex
 from rag_api.errors import RagError
 from rag_api.terminal import err
 
@@ -20,6 +21,8 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(search)
 app.command()(documents)
+app.command()(reindex)
+app.command()(purge)
 app.command()(doctor)
 
 

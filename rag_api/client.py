@@ -123,6 +123,15 @@ class Client:
         """The newest first."""
         return self._pages("/api/v1/jobs", {"state": state} if state else {})
 
+    def reindex(self, collection: str, *, embedder: str | None = None, back: bool = False) -> dict[str, Any]:
+        """The job that builds the new index and switches to it."""
+        body = {"embedder": embedder, "back": back}
+        return self._call("POST", f"/api/v1/collections/{collection}/reindex", json=body)
+
+    def purge(self) -> dict[str, Any]:
+        """The job that takes everything deleted out of all files."""
+        return self._call("POST", "/api/v1/purge")
+
     def job(self, job_id: str) -> dict[str, Any]:
         return self._call("GET", f"/api/v1/jobs/{job_id}")
 

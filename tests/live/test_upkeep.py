@@ -1,6 +1,7 @@
 """Deleting, purging, reindexing: what an admin relies on, over HTTP and in the files of the home."""
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.models import make_smaller_model
-from tests.processes import Backends, Service
+from tests.processes import BIN, Backends, Service, clean_env
 
 PHRASE = "the walrus signed the harbour ledger in violet ink"
 
@@ -186,3 +187,21 @@ def test_a_start_with_another_embedder_keeps_serving_with_the_right_one(tmp_path
         assert second.http.get("/api/v1/collections/new").json()["embedder"] == str(model)
     said = (tmp_path / "home.log").read_text("utf-8")
     assert "a collection keeps its embedder" in said and "rag reindex default" in said
+
+
+def test_the_commands_reindex_and_purge_with_a_proof(own: Service) -> None:
+    name = own.collection("by-command")
+    [job] = own.ingest(
+        name, {"secret.txt": b"The cormorant hid the harbour master's spare key under the third bollard."}
+    )
+    env = clean_env(RAG_HOME=str(own.home))
+    again = subprocess.run([BIN / "rag", "reindex", name, "--wait", "--json"], env=env, capture_output=True, check=True)
+    assert json.loads(again.stdout)["state"] == "done"
+    prove = [BIN / "rag", "purge", "--prove", "under the third bollard"]
+    kept = subprocess.run(prove, env=env, capture_output=True, text=True)
+    assert kept.returncode == 1 and "catalogue.db holds the phrase" in kept.stderr
+    own.http.delete(f"/api/v1/collections/{name}/documents/{job['document_id']}").raise_for_status()
+    gone = subprocess.run(prove, env=env, capture_output=True, text=True)
+    assert (gone.returncode, "no file of the home holds the phrase" in gone.stdout) == (0, True), gone.stderr
+    wrong = subprocess.run([BIN / "rag", "reindex", name, "--back", "--embedder", "x"], env=env, capture_output=True)
+    assert wrong.returncode == 2
