@@ -11,7 +11,7 @@ from ingest.ports import EmbeddedChunk, NewChunk, Vectors
 from rag_api.core.ports import LexicalIndex, VectorStore
 from rag_api.db import chunks, generations, indexes, versions
 from rag_api.db.database import Database
-from rag_api.errors import LexicalIndexUnavailable, Unavailable
+from rag_api.errors import Unavailable
 from rag_api.telemetry import log
 
 T = TypeVar("T")
@@ -48,8 +48,6 @@ class CatalogueSink:
         self._lexical = lexical
         self._patience_s = patience_s
         self.turn = asyncio.Lock()  # whoever holds it sees neither index change
-        self._uncommitted: dict[str, set[VersionKey]] = {}
-        self._unspoken: set[VersionKey] = set()  # some of their words were lost before they were committed
 
     async def known(self, wanted: Sequence[NewChunk]) -> list[Vectors | None]:
         found: list[Vectors | None] = [None] * len(wanted)
@@ -87,17 +85,13 @@ class CatalogueSink:
             await self._take_back([(item.version, item.chunk.index) for item in items if item.version in given_up])
 
     async def _write_words(self, generation_id: str, items: Sequence[EmbeddedChunk]) -> None:
-        self._uncommitted.setdefault(generation_id, set()).update(item.version for item in items)
-        await patiently(lambda: self._lexical.write(generation_id, items), patience_s=self._patience_s)
+        """Committed before the next batch comes: nothing waits in this process that could be lost with it."""
 
-    async def _commit_words(self, generation_id: str) -> None:
-        try:
+        async def write() -> None:
+            await self._lexical.write(generation_id, items)
             await self._lexical.commit(generation_id)
-        except LexicalIndexUnavailable:
-            self._unspoken |= self._uncommitted.get(generation_id, set())
-            raise
-        finally:
-            self._uncommitted.pop(generation_id, None)
+
+        await patiently(write, patience_s=self._patience_s)
 
     async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors) -> None:
         await patiently(lambda: self._store.upsert(generation_id, ids, vectors), patience_s=self._patience_s)
@@ -125,17 +119,9 @@ class CatalogueSink:
                 await self._take_back(given_up)
 
     async def publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
-        async with self.turn:
-            return await self._publish(counts)
-
-    async def _publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
-        for generation_id in {key.generation_id for key in counts}:
-            await self._commit_words(generation_id)
-        unspoken = self._unspoken & counts.keys()
-        self._unspoken -= unspoken
-        async with self._db.write() as db:
+        async with self.turn, self._db.write() as db:
             alive = await indexes.alive(db, counts)
-            whole = await indexes.whole(db, {key: counts[key] for key in alive - unspoken})
+            whole = await indexes.whole(db, {key: counts[key] for key in alive})
             if whole:
                 await generations.note_indexed(db, whole)
             refused = await generations.unused(db, alive) | (alive - whole.keys())

@@ -1,0 +1,141 @@
+"""A worker that comes back: one that was killed goes on where it was, one that was asleep does no harm."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.crash.agreement import assert_agreement, await_rest, rows
+from tests.crash.embedder import CountingEmbedder, serve_embedder
+from tests.crash.server import Server, serving, until
+from tests.crash.traffic import said, text
+from tests.processes import ROOT, clean_env
+
+LEASE_S = 2
+BATCH = 50
+
+
+@pytest.fixture
+def embedder() -> Iterator[CountingEmbedder]:
+    with serve_embedder() as started:
+        yield started
+
+
+@pytest.fixture
+def server(tmp_path: Path, embedder: CountingEmbedder) -> Iterator[Server]:
+    env = {
+        "RAG_EMBEDDER__URL": embedder.url,
+        "RAG_CHUNKS__MAX_TOKENS": "64",
+        "RAG_INGEST__BATCH_CHUNKS": str(BATCH),
+        "RAG_INGEST__LEASE_S": str(LEASE_S),
+        "RAG_INGEST__ATTEMPTS": "100",
+    }
+    with serving(tmp_path / "home", env) as started:
+        started.await_ready()
+        yield started
+
+
+@contextmanager
+def second_worker(server: Server) -> Iterator[subprocess.Popen[bytes]]:
+    """Started by hand, on the same home."""
+    env = clean_env(**server.env, RAG_HOME=str(server.home), RAG_CHROMA__URL=server.chroma_url(), PYTHONPATH=str(ROOT))
+    with server.log.open("ab") as log:
+        worker = subprocess.Popen([sys.executable, "-m", "rag_api.worker"], env=env, stdout=log, stderr=log)
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        assert worker.wait(30) == 0
+
+
+def state(server: Server, pid: int, number: signal.Signals) -> None:
+    os.kill(pid, number)
+    wanted = "T" if number == signal.SIGSTOP else "SR"
+    until(lambda: stat(pid) in wanted, within_s=5, what=f"process {pid} in state {wanted}")
+
+
+def stat(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def chunks(server: Server) -> int:
+    return int(rows(server.home, "SELECT count(*) FROM chunks")[0][0])
+
+
+def holder(server: Server) -> str:
+    return str(rows(server.home, "SELECT worker FROM jobs")[0][0])
+
+
+def assert_found_once(server: Server, parts: int) -> None:
+    document_id = rows(server.home, "SELECT id FROM documents")[0][0]
+    page = server.http.get(f"/api/v1/collections/default/documents/{document_id}/chunks", params={"limit": 1000})
+    told = [part for _, _, part, _ in said(chunk["text"] for chunk in page.raise_for_status().json()["items"])]
+    assert told == list(range(1, parts + 1))
+
+
+def test_a_worker_that_was_killed_embeds_only_what_was_on_its_way(server: Server, embedder: CountingEmbedder) -> None:
+    embedder.pause_s = 0.3
+    parts, kills = 1900, 3
+    job_id = server.upload("long.txt", text("long", 1, parts).encode())["job_id"]
+    for kill in range(1, kills + 1):
+        until(lambda kill=kill: chunks(server) >= 200 * kill, within_s=60, what=f"{200 * kill} chunks")
+        server.kill("worker")
+    embedder.pause_s = 0.0
+    assert server.finished(job_id)["state"] == "done"
+    await_rest(server)
+    total = chunks(server)
+    assert total >= 900
+    assert len(embedder.documents) >= total, "every chunk has been embedded"
+    on_their_way = 3 * BATCH  # one batch at the embedder, one that waits, one that is being written
+    assert embedder.documents.total() <= total + kills * on_their_way + 1
+    assert assert_agreement(server) == total
+
+
+def test_a_worker_that_slept_through_its_lease_loses_the_job_and_does_no_harm(
+    server: Server, embedder: CountingEmbedder
+) -> None:
+    embedder.pause_s = 0.2
+    parts = 600
+    job_id = server.upload("long.txt", text("long", 1, parts).encode())["job_id"]
+    until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
+    first, owner = server.pid("worker"), holder(server)
+    state(server, first, signal.SIGSTOP)
+    with second_worker(server):
+        until(lambda: holder(server) != owner, within_s=30, what="another worker's job")
+        state(server, first, signal.SIGCONT)
+        job = server.finished(job_id, within_s=90)
+        assert job["state"] == "done", job
+        assert job["attempts"] == 2
+        embedder.pause_s = 0.0
+        await_rest(server)
+        assert assert_agreement(server) == chunks(server) > 0
+        assert_found_once(server, parts)
+        again = server.upload("long.txt", text("long", 2, 30).encode())["job_id"]
+        assert server.finished(again)["state"] == "done", "both can write to the lexical index still"
+    last = server.upload("long.txt", text("long", 3, 40).encode())["job_id"]
+    assert server.finished(last)["state"] == "done", "so can the one that slept"
+    assert server.pid("worker") == first
+    await_rest(server)
+    assert_found_once(server, 40)
+    assert_agreement(server)
+
+
+def test_a_worker_that_slept_alone_goes_on_with_its_job(server: Server, embedder: CountingEmbedder) -> None:
+    embedder.pause_s = 0.2
+    job_id = server.upload("long.txt", text("long", 1, 600).encode())["job_id"]
+    until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
+    worker = server.pid("worker")
+    state(server, worker, signal.SIGSTOP)
+    time.sleep(LEASE_S + 1)
+    state(server, worker, signal.SIGCONT)
+    job = server.finished(job_id, within_s=90)
+    assert (job["state"], job["attempts"]) == ("done", 1)
+    await_rest(server)
+    assert_found_once(server, 600)
+    assert embedder.documents.total() <= chunks(server) + 1, "nothing was begun a second time"
