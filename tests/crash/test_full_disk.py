@@ -1,0 +1,126 @@
+"""A disk without room: said clearly, nothing half-kept, searches go on, and all is well once there is room again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.crash.agreement import assert_agreement, await_rest, rows, stored_files
+from tests.crash.embedder import serve_embedder
+from tests.crash.server import FINAL, Server, serving, until
+from tests.crash.traffic import said, text
+
+DISK_MB = 64
+LONG = 6_000
+PIECE = b"x" * 4096
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with small_disk(tmp_path / "disk") as disk, serve_embedder() as embedder:
+        env = {"RAG_EMBEDDER__URL": embedder.url, "RAG_CHUNKS__MAX_TOKENS": "64", "RAG_INGEST__LEASE_S": "3"}
+        with serving(disk / "home", env) as started:
+            started.await_ready()
+            yield started
+
+
+def fill(disk: Path, *, but: int = 0) -> None:
+    """Leaves so many bytes."""
+    with (disk / "ballast").open("ab", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(PIECE)
+        except OSError:
+            pass
+        ballast.truncate(max(0, ballast.tell() - but))
+
+
+def make_room(disk: Path) -> None:
+    (disk / "ballast").unlink()
+
+
+def found(server: Server, name: str, mode: str) -> set[int]:
+    hits = server.search("chunk-group of document part", mode=mode, top_k=100, filter={"source": name})["hits"]
+    return {part for _, _, part, _ in said(hit["text"] for hit in hits)}
+
+
+def assert_searches_go_on(server: Server) -> None:
+    for mode in ("lexical", "dense", "hybrid"):
+        assert found(server, "short.txt", mode) == set(range(1, 31)), mode
+
+
+def short(server: Server) -> None:
+    job_id = server.upload("short.txt", text("short", 1, 30).encode())["job_id"]
+    assert server.finished(job_id)["state"] == "done"
+
+
+def test_an_upload_that_finds_no_room_is_told_so_and_leaves_nothing(server: Server) -> None:
+    short(server)
+    await_rest(server)
+    disk, before = server.home.parent, stored_files(server.home)
+    fill(disk)
+    reply = server.http.post(
+        "/api/v1/collections/default/documents", files={"files": ("large.txt", os.urandom(300_000).hex().encode())}
+    )
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) in ((503, "storage_full"), (507, "storage_full")), reply.text
+    assert "room" in error["message"]
+    assert stored_files(server.home) == before
+    assert_searches_go_on(server)
+    make_room(disk)
+    job_id = server.upload("large.txt", text("large", 1, 50).encode())["job_id"]
+    assert server.finished(job_id)["state"] == "done"
+    await_rest(server)
+    assert_agreement(server)
+
+
+@pytest.mark.timeout(240)
+def test_a_job_that_runs_out_of_room_gets_done_when_there_is_some(server: Server) -> None:
+    short(server)
+    await_rest(server)
+    disk = server.home.parent
+    fill(disk, but=5 * 1024**2)
+    job_id = server.upload("long.txt", text("long", 1, LONG).encode())["job_id"]
+    until(lambda: free(disk) < 200_000, within_s=60, what="a full disk")
+    for _ in range(5):
+        assert_searches_go_on(server)
+        job = server.job(job_id)
+        assert job["state"] != "done", "there was too much room"
+    make_room(disk)
+
+    def ended() -> str:
+        """Tried again as a person would who has made room."""
+        job = server.job(job_id)
+        if job["state"] == "failed":
+            assert job["error"]["code"] in ("storage_full", "lexical_index_unavailable", "vector_store_broken"), job
+            server.http.post(f"/api/v1/jobs/{job_id}/retry")
+            return ""
+        return str(job["state"]) if job["state"] in FINAL else ""
+
+    assert until(ended, within_s=150, what=f"the job's end; {server.said[-2000:]}") == "done"
+    await_rest(server)
+    assert assert_agreement(server) > LONG // 3
+    assert rows(server.home, "SELECT count(*) FROM documents")[0][0] == 2
+    assert_searches_go_on(server)
+
+
+def free(disk: Path) -> int:
+    usage = os.statvfs(disk)
+    return usage.f_bavail * usage.f_frsize
