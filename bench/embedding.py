@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from bench.figures import percentiles
+from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.supervise import EMBEDDER_ENV
 from tests.processes import clean_env
 
@@ -21,7 +22,7 @@ QUERIES = 200
 
 
 async def embed(http: httpx.AsyncClient, texts: Sequence[str], kind: str) -> None:
-    body = {"model": "any", "input": list(texts), "input_type": kind, "encoding_format": "base64"}
+    body = {"model": DEFAULT_MODEL, "input": list(texts), "input_type": kind, "encoding_format": "base64"}
     (await http.post("/v1/embeddings", json=body)).raise_for_status()
 
 
