@@ -15,7 +15,8 @@ from fastapi import Depends, FastAPI
 from rag_api import __version__, telemetry
 from rag_api.db.database import migrate
 from rag_api.errors import NothingAccepted
-from rag_api.services.library import DEFAULT_COLLECTION, Library, Upload
+from rag_api.services.library import DEFAULT_COLLECTION, Library
+from rag_api.services.uploads import Upload
 from rag_api.settings import Settings, load_settings
 from rag_api.web import answers, collections, documents, errors, jobs, search, system
 from rag_api.web.deps import authenticate

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 from ingest.errors import IngestError
 from ingest.parsers import FORMATS, SUPPORTED
 from rag_api.errors import FetchError, NothingAccepted
-from rag_api.services.library import Library, Upload, UploadRow
+from rag_api.services.library import Library
+from rag_api.services.uploads import Upload, UploadRow
 
 PLAIN = "text/plain"
 

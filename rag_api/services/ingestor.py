@@ -11,8 +11,8 @@ from rag_api.db import jobs, upkeep, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
 from rag_api.errors import ContentGone, RagError, StorageFull, Unavailable
-from rag_api.services.library import Files
 from rag_api.services.progress import Progress
+from rag_api.services.uploads import Files
 from rag_api.telemetry import log
 
 TICK_S = 0.5

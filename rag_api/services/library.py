@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 
 from ingest.documents import is_bulk
 from ingest.errors import EmptyDocument, IngestError
@@ -19,50 +19,11 @@ from rag_api.db.rows import CollectionRow, DocumentRow, Page
 from rag_api.db.versions import Incoming
 from rag_api.errors import ContentGone, DocumentNotFound, InvalidFilter, InvalidRequest, NothingAccepted
 from rag_api.services.runs import Runs
+from rag_api.services.uploads import Files, Stored, Upload, UploadRow
 from rag_api.telemetry import log
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_FACT = "default collection"
-
-
-class Stored(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def head(self) -> bytes: ...
-
-
-class Files(Protocol):
-    async def keep(self, file: BinaryIO) -> Stored: ...
-    async def delete(self, name: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file as it arrives. `source` is its file name unless said otherwise; its media type is told from its bytes."""
-
-    filename: str
-    file: BinaryIO
-    source: str = ""
-    title: str = ""
-    metadata: Mapping[str, Any] | None = None
-    acl: Sequence[str] = ()
-    media_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRow:
-    """What became of a file: queued, unchanged, or rejected with the error."""
-
-    document_id: str | None
-    filename: str
-    job_id: str | None
-    status: str
-    error: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from rag_api.db.rows import DocumentRow
-from rag_api.services.library import UploadRow
+from rag_api.services.uploads import UploadRow
 from rag_api.web.schemas import ErrorOut, In
 
 

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from ingest.documents import json_problem
 from rag_api.errors import ContentGone, InvalidRequest
 from rag_api.services.feeds import WebPage
-from rag_api.services.library import Upload, UploadRow
+from rag_api.services.uploads import Upload, UploadRow
 from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
 from rag_api.web.document_schemas import (
     ChunkOut,
