@@ -81,6 +81,8 @@ async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Inc
         await db.execute(insert(documents), fresh)
     if risen:
         await db.execute(update(documents).where(documents.c.id == bindparam("of_id")), risen)
+        overtaken = and_(versions.c.document_id.in_([row["of_id"] for row in risen]), versions.c.status == "queued")
+        await db.execute(update(versions).where(overtaken).values(status="superseded", reap=True))
     if rows:
         await db.execute(insert(versions), rows)
     return accepted
@@ -117,8 +119,11 @@ def _version_values(document_id: str, number: int, incoming: Incoming, moment: s
 
 
 async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
-    """Writes what parsing found out about unpublished versions; again replaces it."""
-    keys = [{"of_id": item.document_id, "of_version": item.version} for item in found]
+    """Writes what parsing found out about unpublished versions, unless they were given up; again replaces it."""
+    keys = await _still_queued(db, found)
+    found = [item for item in found if {"of_id": item.document_id, "of_version": item.version} in keys]
+    if not found:
+        return
     is_key = and_(texts.c.document_id == bindparam("of_id"), texts.c.version == bindparam("of_version"))
     await db.execute(delete(texts).where(is_key), keys)
     await db.execute(
@@ -168,8 +173,7 @@ async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
         .values(current=bindparam("of_version"), updated_at=now()),
         bound,
     )
-    ids = [row["of_id"] for row in bound]
-    pointers = select(documents.c.id, documents.c.current).where(documents.c.id.in_(ids))
+    pointers = select(documents.c.id, documents.c.current).where(documents.c.id.in_([row["of_id"] for row in bound]))
     current = {row.id: row.current for row in await db.execute(pointers)}
     moved = [row for row in bound if current.get(row["of_id"]) == row["of_version"]]
     overtaken = [row for row in bound if row not in moved]
@@ -182,7 +186,7 @@ async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
         await db.execute(update(versions).where(is_older).values(status="superseded", reap=True), replacing)
 
 
-async def _still_queued(db: AsyncConnection, keys: Sequence[VersionKey]) -> list[dict[str, Any]]:
+async def _still_queued(db: AsyncConnection, keys: Sequence[VersionKey | Described]) -> list[dict[str, Any]]:
     of_documents = versions.c.document_id.in_([key.document_id for key in keys])
     query = select(versions.c.document_id, versions.c.number).where(of_documents, versions.c.status == "queued")
     queued = {(row.document_id, row.number) for row in await db.execute(query)}
