@@ -1,5 +1,7 @@
 """Every error has a status and one JSON shape."""
 
+import errno
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.RagError, _rag_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(OSError, _os_error)
 
 
 def internal_error() -> JSONResponse:
@@ -68,6 +71,14 @@ def internal_error() -> JSONResponse:
 def _rag_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RagError)
     return error_response(error)
+
+
+def _os_error(_: Request, error: Exception) -> JSONResponse:
+    """Large uploads pass through the folder for temporary files."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    folder = tempfile.gettempdir()
+    return error_response(errors.StorageFull(f"the disk of {folder} has no room left; make some and send it again"))
 
 
 def _validation_error(_: Request, error: Exception) -> JSONResponse:
