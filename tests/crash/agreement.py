@@ -20,6 +20,10 @@ def rows(home: Path, query: str) -> list[tuple[Any, ...]]:
         return db.execute(query).fetchall()
 
 
+def chunks(server: Server) -> int:
+    return int(rows(server.home, "SELECT count(*) FROM chunks")[0][0])
+
+
 def await_rest(server: Server, within_s: float = 90) -> None:
     """Ready, no job left, nothing to reap."""
     server.await_ready(within_s)
@@ -66,7 +70,7 @@ def assert_agreement(server: Server) -> int:
         assert vectors == wanted, f"Chroma: {len(vectors - wanted)} too many, {len(wanted - vectors)} missing"
     assert not catalogue, "chunks of a generation that is no more"
     assert_no_remains(home)
-    return int(rows(home, "SELECT count(*) FROM chunks")[0][0])
+    return chunks(server)
 
 
 def assert_no_remains(home: Path) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.agreement import assert_agreement, await_rest, known_files, rows, stored_files
+from tests.crash.agreement import assert_agreement, await_rest, chunks, known_files, rows, stored_files
 from tests.crash.embedder import CountingEmbedder, serve_embedder
 from tests.crash.server import Server, serving, until
-from tests.crash.traffic import Book, said, traffic
+from tests.crash.traffic import Book, said, text, traffic
 
 KILLS = int(os.environ.get("CRASH_KILLS", "10"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
+EMBEDDER_KILLS = max(1, KILLS // 40)
 A_LIFE = 5 if KILLS < 70 else 7  # kills from one start of the server to the end of it, that one included
 OF_THE_WORKER = [  # each stage's boundary: point, before or after, at most how many calls later
     ("rag_api.services.ingestion:Ingestion._ingest_one", "before", 3),
@@ -160,6 +161,23 @@ def test_kill_9_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, e
         assert_newest_is_found(server, book)
         assert assert_agreement(server) > 0
         assert_files_are_known_after_a_while(server)
+
+
+@pytest.mark.timeout(150 + 60 * EMBEDDER_KILLS)
+def test_an_embedder_that_is_killed_costs_nothing_but_time(tmp_path: Path) -> None:
+    env = {"RAG_CHUNKS__MAX_TOKENS": "64", "RAG_INGEST__BATCH_CHUNKS": "20", "RAG_INGEST__LEASE_S": "3"}
+    with serving(tmp_path / "home", env) as server:
+        server.await_ready(within_s=100)
+        for kill in range(1, EMBEDDER_KILLS + 1):
+            before = chunks(server)
+            job_id = server.upload(f"d{kill}.txt", text(f"d{kill}", kill, 400).encode())["job_id"]
+            until(lambda before=before: chunks(server) > before, within_s=30, what="chunks")
+            server.kill("embedder")
+            assert server.search("gannet", mode="lexical")["degraded"] == []
+            job = server.finished(job_id, within_s=90)
+            assert (job["state"], job["attempts"]) == ("done", 1), job
+        await_rest(server)
+        assert assert_agreement(server) >= 100 * EMBEDDER_KILLS
 
 
 def assert_all_ended(server: Server, book: Book) -> None:

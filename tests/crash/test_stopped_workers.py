@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.agreement import assert_agreement, await_rest, rows
+from tests.crash.agreement import assert_agreement, await_rest, chunks, rows
 from tests.crash.embedder import CountingEmbedder, serve_embedder
 from tests.crash.server import Server, serving, until
 from tests.crash.traffic import said, text
@@ -54,7 +54,7 @@ def second_worker(server: Server) -> Iterator[subprocess.Popen[bytes]]:
         assert worker.wait(30) == 0
 
 
-def state(server: Server, pid: int, number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals) -> None:
     os.kill(pid, number)
     wanted = "T" if number == signal.SIGSTOP else "SR"
     until(lambda: stat(pid) in wanted, within_s=5, what=f"process {pid} in state {wanted}")
@@ -62,10 +62,6 @@ def state(server: Server, pid: int, number: signal.Signals) -> None:
 
 def stat(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def chunks(server: Server) -> int:
-    return int(rows(server.home, "SELECT count(*) FROM chunks")[0][0])
 
 
 def holder(server: Server) -> str:
@@ -105,10 +101,10 @@ def test_a_worker_that_slept_through_its_lease_loses_the_job_and_does_no_harm(
     job_id = server.upload("long.txt", text("long", 1, parts).encode())["job_id"]
     until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
     first, owner = server.pid("worker"), holder(server)
-    state(server, first, signal.SIGSTOP)
+    send(first, signal.SIGSTOP)
     with second_worker(server):
         until(lambda: holder(server) != owner, within_s=30, what="another worker's job")
-        state(server, first, signal.SIGCONT)
+        send(first, signal.SIGCONT)
         job = server.finished(job_id, within_s=90)
         assert job["state"] == "done", job
         assert job["attempts"] == 2
@@ -131,9 +127,9 @@ def test_a_worker_that_slept_alone_goes_on_with_its_job(server: Server, embedder
     job_id = server.upload("long.txt", text("long", 1, 600).encode())["job_id"]
     until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
     worker = server.pid("worker")
-    state(server, worker, signal.SIGSTOP)
+    send(worker, signal.SIGSTOP)
     time.sleep(LEASE_S + 1)
-    state(server, worker, signal.SIGCONT)
+    send(worker, signal.SIGCONT)
     job = server.finished(job_id, within_s=90)
     assert (job["state"], job["attempts"]) == ("done", 1)
     await_rest(server)
