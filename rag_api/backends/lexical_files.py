@@ -13,6 +13,7 @@ import orjson
 
 TAIL = struct.Struct("<II")  # the footer's length, and a number that says that it is one
 MAGIC = 1337
+PARTS = ("store", "idx", "pos", "term", "fast", "fieldnorm")  # of each segment
 PIECE_BYTES = 1024**2
 
 
@@ -31,8 +32,7 @@ def damaged(folder: Path) -> str | None:
 def _committed(meta: Any, folder: Path) -> Iterator[Path]:
     for segment in meta["segments"]:
         name = segment["segment_id"].replace("-", "")
-        yield folder / f"{name}.store"
-        yield from (path for path in folder.glob(f"{name}.*") if path.name.count(".") == 1 and path.suffix != ".store")
+        yield from (folder / f"{name}.{part}" for part in PARTS)
         if segment["deletes"]:
             yield folder / f"{name}.{segment['deletes']['opstamp']}.del"
 

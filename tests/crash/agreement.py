@@ -24,6 +24,10 @@ def chunks(server: Server) -> int:
     return int(rows(server.home, "SELECT count(*) FROM chunks")[0][0])
 
 
+def await_chunks(server: Server, count: int) -> None:
+    until(lambda: chunks(server) >= count, within_s=60, what=f"{count} chunks")
+
+
 def await_rest(server: Server, within_s: float = 90) -> None:
     """Ready, no job left, nothing to reap."""
     server.await_ready(within_s)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ def until(is_so: Callable[[], Any], *, within_s: float, what: str) -> Any:
                 return found
         time.sleep(0.05)
     raise AssertionError(f"not within {within_s:.0f} s: {what}")
+
+
+def has_ended(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
 
 
 @dataclass
@@ -120,7 +125,7 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         for pid in pids:
-            until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), within_s=30, what="the end of its children")
+            until(partial(has_ended, pid), within_s=30, what="the end of its children")
 
     def chroma_url(self) -> str:
         command = Path(f"/proc/{self.pid('chroma')}/cmdline").read_bytes().split(b"\0")

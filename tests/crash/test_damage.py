@@ -1,6 +1,7 @@
 """Indexes damaged while nobody looked: noticed at the start, mended from the catalogue, nothing embedded anew."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.crash.traffic import said, text
 
 DOCUMENTS = 60
 PARTS = 40
+IS_LONG = int(os.environ.get("CRASH_KILLS", "10")) >= 70
 WORDS = "chunk-group of document part gannet"
 
 
@@ -107,12 +109,15 @@ def damage_database(how: Callable[[Path], None]) -> Callable[[Path], None]:
 
 OF_CHROMA = {
     "segment folder gone": damage_segments,
-    "segment files cut off": damage_vectors,
-    "database cut off": damage_database(cut_off),
     "database overwritten": damage_database(overwrite),
-    "database changed": damage_database(change_in_the_middle),
     "whole folder gone": lambda home: shutil.rmtree(home / "chroma"),
 }
+if IS_LONG:
+    OF_CHROMA |= {
+        "segment files cut off": damage_vectors,
+        "database cut off": damage_database(cut_off),
+        "database changed": damage_database(change_in_the_middle),
+    }
 
 
 @pytest.mark.timeout(180)
@@ -141,13 +146,9 @@ def test_a_damaged_chroma_is_filled_anew_from_the_catalogue(
     assert "ok" in said_of_vectors
 
 
-@pytest.mark.parametrize("extension", ["idx", "term", "store", "pos", "fieldnorm", "meta.json"])
-@pytest.mark.parametrize("how", [change_in_the_middle, cut_off], ids=["changed", "cut off"])
-def test_a_damaged_lexical_file_is_noticed_at_the_start(
-    server: Server, embedder: CountingEmbedder, extension: str, how: Callable[[Path], None]
-) -> None:
-    paths = sorted((server.home / "lexical").rglob(f"*{extension}"))
-    how(max(paths, key=lambda path: path.stat().st_size))
+def test_a_lexical_file_that_was_changed_is_noticed_at_the_start(server: Server, embedder: CountingEmbedder) -> None:
+    largest = max((server.home / "lexical").rglob("*.idx"), key=lambda path: path.stat().st_size)
+    change_in_the_middle(largest)
     assert_lexical_is_mended(server, embedder)
 
 

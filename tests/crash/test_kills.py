@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.agreement import assert_agreement, await_rest, chunks, known_files, rows, stored_files
+from tests.crash.agreement import assert_agreement, await_chunks, await_rest, chunks, known_files, rows, stored_files
 from tests.crash.embedder import CountingEmbedder, serve_embedder
 from tests.crash.server import Server, serving, until
 from tests.crash.traffic import Book, said, text, traffic
@@ -171,7 +171,7 @@ def test_an_embedder_that_is_killed_costs_nothing_but_time(tmp_path: Path) -> No
         for kill in range(1, EMBEDDER_KILLS + 1):
             before = chunks(server)
             job_id = server.upload(f"d{kill}.txt", text(f"d{kill}", kill, 400).encode())["job_id"]
-            until(lambda before=before: chunks(server) > before, within_s=30, what="chunks")
+            await_chunks(server, before + 1)
             server.kill("embedder")
             assert server.search("gannet", mode="lexical")["degraded"] == []
             job = server.finished(job_id, within_s=90)

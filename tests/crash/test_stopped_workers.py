@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.agreement import assert_agreement, await_rest, chunks, rows
+from tests.crash.agreement import assert_agreement, await_chunks, await_rest, chunks, rows
 from tests.crash.embedder import CountingEmbedder, serve_embedder
 from tests.crash.server import Server, serving, until
 from tests.crash.traffic import said, text
@@ -80,7 +80,7 @@ def test_a_worker_that_was_killed_embeds_only_what_was_on_its_way(server: Server
     parts, kills = 1900, 3
     job_id = server.upload("long.txt", text("long", 1, parts).encode())["job_id"]
     for kill in range(1, kills + 1):
-        until(lambda kill=kill: chunks(server) >= 200 * kill, within_s=60, what=f"{200 * kill} chunks")
+        await_chunks(server, 200 * kill)
         server.kill("worker")
     embedder.pause_s = 0.0
     assert server.finished(job_id)["state"] == "done"
@@ -99,7 +99,7 @@ def test_a_worker_that_slept_through_its_lease_loses_the_job_and_does_no_harm(
     embedder.pause_s = 0.2
     parts = 600
     job_id = server.upload("long.txt", text("long", 1, parts).encode())["job_id"]
-    until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
+    await_chunks(server, 100)
     first, owner = server.pid("worker"), holder(server)
     send(first, signal.SIGSTOP)
     with second_worker(server):
@@ -125,7 +125,7 @@ def test_a_worker_that_slept_through_its_lease_loses_the_job_and_does_no_harm(
 def test_a_worker_that_slept_alone_goes_on_with_its_job(server: Server, embedder: CountingEmbedder) -> None:
     embedder.pause_s = 0.2
     job_id = server.upload("long.txt", text("long", 1, 600).encode())["job_id"]
-    until(lambda: chunks(server) >= 100, within_s=60, what="100 chunks")
+    await_chunks(server, 100)
     worker = server.pid("worker")
     send(worker, signal.SIGSTOP)
     time.sleep(LEASE_S + 1)
