@@ -81,6 +81,8 @@ class TantivyIndex:
                 raise
             if args and self._writers.pop(args[0], None):  # it takes nothing any more
                 self._lost.add(args[0])
+            if "LockBusy" in str(error):
+                raise LexicalIndexUnavailable("another worker writes to the lexical index: in a moment") from error
             raise LexicalIndexUnavailable(
                 f"the lexical index can't be used ({error}); see to the disk's space"
             ) from error

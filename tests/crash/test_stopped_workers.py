@@ -104,6 +104,7 @@ def test_a_worker_that_slept_through_its_lease_loses_the_job_and_does_no_harm(
     send(first, signal.SIGSTOP)
     with second_worker(server):
         until(lambda: holder(server) != owner, within_s=30, what="another worker's job")
+        embedder.pause_s = 1.0  # time enough for the first to do harm
         send(first, signal.SIGCONT)
         job = server.finished(job_id, within_s=90)
         assert job["state"] == "done", job
@@ -127,9 +128,13 @@ def test_a_worker_that_slept_alone_goes_on_with_its_job(server: Server, embedder
     job_id = server.upload("long.txt", text("long", 1, 600).encode())["job_id"]
     await_chunks(server, 100)
     worker = server.pid("worker")
-    send(worker, signal.SIGSTOP)
-    time.sleep(LEASE_S + 1)
-    send(worker, signal.SIGCONT)
+    embedder.pause_s = 2.0
+    for _ in range(4):
+        send(worker, signal.SIGSTOP)
+        time.sleep(LEASE_S + 0.2)
+        send(worker, signal.SIGCONT)
+        time.sleep(0.7)
+    embedder.pause_s = 0.0
     job = server.finished(job_id, within_s=90)
     assert (job["state"], job["attempts"]) == ("done", 1)
     await_rest(server)
