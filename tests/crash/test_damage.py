@@ -16,6 +16,7 @@ from tests.crash.traffic import said, text
 DOCUMENTS = 60
 PARTS = 40
 IS_LONG = int(os.environ.get("CRASH_KILLS", "10")) >= 70
+REBUILDING = "rag_api.services.reconciler:Reconciler._note"
 WORDS = "chunk-group of document part gannet"
 
 
@@ -144,6 +145,24 @@ def test_a_damaged_chroma_is_filled_anew_from_the_catalogue(
     assert embedder.documents.total() == 0
     assert any("rebuilt" in said or "compared" in said for said in said_of_vectors)
     assert "ok" in said_of_vectors
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("store_too", [False, True], ids=["worker", "worker and Chroma"])
+def test_dying_while_vectors_are_rebuilt_only_takes_longer(
+    server: Server, embedder: CountingEmbedder, store_too: bool
+) -> None:
+    server.points = [REBUILDING]
+    damage_segments(server.home)
+    embedder.documents.clear()
+    server.armed.write_text(f"{REBUILDING} after 2", "utf-8")
+    server.start()
+    until(server.armed.with_name("fired").exists, within_s=60, what="the worker's death")
+    if store_too:
+        server.kill("chroma")
+    await_rest(server)
+    assert_all_is_found(server)
+    assert embedder.documents.total() == 0
 
 
 def test_a_lexical_file_that_was_changed_is_noticed_at_the_start(server: Server, embedder: CountingEmbedder) -> None:
