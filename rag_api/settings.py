@@ -47,7 +47,7 @@ class ChunkSettings(BaseModel):
 
 class IngestSettings(BaseModel):
     parsers: int = Field(2, ge=1, description="child processes that parse")
-    jobs: int = Field(4, ge=1, description="jobs that a worker has in hand at once")
+    jobs: int = Field(32, ge=1, description="jobs that a worker has in hand at once")
     batch_chunks: int = Field(200, ge=1, description="chunks embedded and indexed together")
     parse_s: float = Field(120, gt=0, description="seconds that parsing one document may take")
     parse_memory_bytes: int = Field(2 * 1024**3, gt=0, description="address space of a parsing child")

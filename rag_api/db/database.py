@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from rag_api.errors import StorageFull
 
+Connection: TypeAlias = AsyncConnection
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 20
 TRUNCATE_S = 60

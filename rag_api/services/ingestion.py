@@ -21,8 +21,10 @@ from rag_api.db.versions import Described, Incoming
 from rag_api.services.indexing import CatalogueSink
 from rag_api.services.pipelines import Line, Pipelines
 from rag_api.services.progress import Progress
+from rag_api.services.room import Room
 
 BULK_DOCUMENTS = 100
+CHARS_IN_HAND = 20_000_000
 MAX_STARTS = 5
 
 
@@ -45,6 +47,7 @@ class Ingestion:
         self._parsers = parsers
         self._sink = sink
         self._pipelines = pipelines
+        self._room = Room(CHARS_IN_HAND)
 
     async def work(self, job: JobRow, progress: Progress) -> None:
         """From the job's file to its published version, or to those of all its lines.
@@ -68,13 +71,16 @@ class Ingestion:
         line = await self._pipelines.into(generation, what=job.source)
         source = Source(job.source, job.media_type, self._files.path(job.file))
         async with aclosing(self._parsers.parse(source, job.title, line.tokenizer, line.splitting)) as parsed:
-            if job.document_id and job.version:
-                async for found in parsed:
-                    await self._ingest_one(
-                        job, progress, line, VersionKey(line.generation_id, job.document_id, job.version), found
-                    )
-            else:
+            if not job.document_id or not job.version:
                 await self._ingest_many(job, progress, line, parsed)
+                return
+            [found] = [document async for document in parsed]
+            await self._room.enter(len(found.document.text))
+        try:  # the parser reads the next file meanwhile
+            key = VersionKey(line.generation_id, job.document_id, job.version)
+            await self._ingest_one(job, progress, line, key, found)
+        finally:
+            await self._room.leave(len(found.document.text))
 
     async def _ingest_one(
         self, job: JobRow, progress: Progress, line: Line, key: VersionKey, found: SplitDocument

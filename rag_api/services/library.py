@@ -1,5 +1,6 @@
 """What is in the library: collections and their documents. Uploading accepts; the worker ingests."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rag_api.core.filters import matches, parse_filter, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.core.ports import Embedders
 from rag_api.db import chunks, collections, documents, jobs, versions
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.db.jobs import Work
 from rag_api.db.rows import CollectionRow, DocumentRow, Page
 from rag_api.db.versions import Incoming
@@ -24,6 +25,7 @@ from rag_api.telemetry import log
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_FACT = "default collection"
+UPLOADS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +101,51 @@ class Library:
     async def add(self, collection: str, uploads: Sequence[Upload]) -> list[UploadRow]:
         """A row for each upload, in order. Raises NothingAccepted when all were rejected."""
         row = await self.collection(collection)
-        rows = [await self._add(row.id, upload) for upload in uploads]
+        rows: list[UploadRow] = []
+        for at in range(0, len(uploads), UPLOADS_AT_ONCE):
+            rows += await self._add(row.id, uploads[at : at + UPLOADS_AT_ONCE])
         if all(found.status == "rejected" for found in rows):
             raise NothingAccepted([{"filename": found.filename, "error": found.error} for found in rows])
         return rows
 
-    async def _add(self, collection_id: str, upload: Upload) -> UploadRow:
-        stored = await self._files.keep(upload.file)
+    async def _add(self, collection_id: str, uploads: Sequence[Upload]) -> list[UploadRow]:
+        """Their files first, then all their rows in one transaction."""
+        kept: list[Stored] = []
+        rows: list[UploadRow] = []
+        try:
+            keeping = (self._files.keep(upload.file) for upload in uploads)
+            results = await asyncio.gather(*keeping, return_exceptions=True)
+            kept = [result for result in results if not isinstance(result, BaseException)]
+            for failure in results:
+                if isinstance(failure, BaseException):
+                    raise failure
+            async with self._db.write() as db:
+                for upload, stored in zip(uploads, kept, strict=True):
+                    rows.append(await self._queue(db, collection_id, upload, stored))
+        except BaseException:
+            for stored in kept:
+                await self._files.delete(stored.name)
+            raise
+        for row, stored in zip(rows, kept, strict=True):
+            if row.status != "queued":
+                await self._files.delete(stored.name)
+        return rows
+
+    async def _queue(self, db: Connection, collection_id: str, upload: Upload, stored: Stored) -> UploadRow:
+        """The version's row and the job's row."""
         try:
             if not stored.size:
                 raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
             media_type = upload.media_type or media_type_of(upload.filename, stored.head)
-            row = await self._queue(collection_id, upload, stored, media_type)
         except IngestError as error:
-            await self._files.delete(stored.name)
             rejection = {"code": error.code, "message": str(error)}
             return UploadRow(None, upload.filename, None, "rejected", rejection)
-        except BaseException:
-            await self._files.delete(stored.name)
-            raise
-        if row.status == "unchanged":
-            await self._files.delete(stored.name)
-        return row
-
-    async def _queue(self, collection_id: str, upload: Upload, stored: Stored, media_type: str) -> UploadRow:
-        """The version's row and the job's row in one transaction."""
         source = upload.source or upload.filename
         work = Work(
             collection_id, source, media_type, stored.name, metadata=upload.metadata, acl=upload.acl, title=upload.title
         )
         if is_bulk(media_type):
-            async with self._db.write() as db:
-                return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
+            return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
         incoming = Incoming(
             source=source,
             sha256=stored.sha256,
@@ -141,12 +156,11 @@ class Library:
             metadata=upload.metadata,
             acl=upload.acl,
         )
-        async with self._db.write() as db:
-            [accepted] = await versions.accept(db, collection_id, [incoming])
-            if accepted.version is None:
-                return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
-            await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
-            job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
+        [accepted] = await versions.accept(db, collection_id, [incoming])
+        if accepted.version is None:
+            return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
+        await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
+        job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
         return UploadRow(accepted.document_id, upload.filename, job_id, "queued")
 
     async def documents(

@@ -70,8 +70,10 @@ class Pipelines:
         """Where documents of a generation go. Raises EmbedderFailed when its embedder is not what it was."""
         embedder = self._embedders.of(generation.model)
         identity = await patiently(embedder.identity, patience_s=self._cutting.patience_s)
-        async with self._db.write() as db:
-            row = await generations.settle(db, generation.id, identity, f"{SPLITTER_VERSION}")
+        row = generation
+        if row.fingerprint is None:
+            async with self._db.write() as db:
+                row = await generations.settle(db, generation.id, identity, f"{SPLITTER_VERSION}")
         if row.fingerprint != identity.fingerprint:
             raise EmbedderFailed(
                 f"{what}: its collection is indexed with the embedder {row.model!r} ({row.fingerprint}), which is now "
