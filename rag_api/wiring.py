@@ -10,6 +10,7 @@ import httpx
 from ingest.sandbox import Limits, ParserPool
 from rag_api.backends.chat_completions import ChatCompletionsModel, Waits
 from rag_api.backends.chroma import ChromaStore
+from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
@@ -79,7 +80,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         answers = settings.answers
         runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
         stack.push_async_callback(runs.close)
-        library = Library(stores.db, stores.files, stores.embedders, runs)
+        library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings))
         await library.prepare(settings.embedder.model)
         retriever = Retriever(
             stores.db,
@@ -134,7 +135,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             "reindex": Reindexing(db, pipelines, share=options.reindex_share),
             "purge": Purging(db, upkeep, reconciler, sink),
         }
-        ingestor = Ingestor(db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s))
+        ingestor = Ingestor(
+            db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
+        )
         yield WorkerServices(ingestor, upkeep)
 
 
@@ -171,6 +174,10 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
         ChromaStore(chroma, ef_search=settings.chroma.ef_search),
         lexical,
     )
+
+
+def _doorbell(settings: Settings) -> Doorbell:
+    return Doorbell(settings.home / "run" / "doorbell")
 
 
 async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> EmbeddingsClients:

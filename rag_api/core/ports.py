@@ -38,6 +38,16 @@ class Embedder(Protocol):
         ...
 
 
+class Doorbell(Protocol):
+    """Tells workers that there is work; they look for themselves, too."""
+
+    async def ring(self) -> None: ...
+
+    async def wait(self, timeout_s: float) -> None:
+        """Until it is rung, or has been since the last time, for a limited time."""
+        ...
+
+
 class Embedders(Protocol):
     def of(self, model: str | None) -> Embedder:
         """The embedder of that name; None is the one that new generations get."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
+from rag_api.core.ports import Doorbell
 from rag_api.db import jobs, upkeep, versions
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
@@ -16,7 +17,8 @@ from rag_api.services.uploads import Files
 from rag_api.telemetry import log
 
 TICK_S = 0.5
-POLL_S = 0.1
+POLL_S = 0.25
+FULL_HANDS_S = 0.02
 SIGN_OF_LIFE_S = 5.0
 FULL_S = 1.0
 
@@ -44,8 +46,16 @@ class _InHand:
 
 
 class Ingestor:
-    def __init__(self, db: Database, files: Files, labours: Mapping[str, Labour], options: IngestorOptions) -> None:
+    def __init__(
+        self,
+        db: Database,
+        files: Files,
+        labours: Mapping[str, Labour],
+        options: IngestorOptions,
+        doorbell: Doorbell,
+    ) -> None:
         self._db = db
+        self._doorbell = doorbell
         self._files = files
         self._labours = labours
         self._options = options
@@ -63,8 +73,10 @@ class Ingestor:
                 claimed = await self._claim_some(free) if free else []
                 for job in claimed:
                     self._start(job)
-                if not claimed:
-                    await asyncio.sleep(POLL_S)
+                if not free:
+                    await asyncio.sleep(FULL_HANDS_S)
+                elif not claimed:
+                    await self._doorbell.wait(POLL_S)
         finally:
             ticker.cancel()
             tasks = [item.task for item in self._in_hand.values() if item.task]

@@ -12,7 +12,7 @@ from ingest.errors import EmptyDocument, IngestError
 from ingest.parsers import media_type_of
 from rag_api.core.filters import matches, parse_filter, seen_by_filter
 from rag_api.core.hits import IndexedChunk
-from rag_api.core.ports import Embedders
+from rag_api.core.ports import Doorbell, Embedders
 from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Connection, Database
 from rag_api.db.jobs import Work
@@ -40,11 +40,12 @@ class Receipt:
 
 
 class Library:
-    def __init__(self, db: Database, files: Files, embedders: Embedders, runs: Runs) -> None:
+    def __init__(self, db: Database, files: Files, embedders: Embedders, runs: Runs, doorbell: Doorbell) -> None:
         self._db = db
         self._files = files
         self._embedders = embedders
         self._runs = runs
+        self._doorbell = doorbell
 
     async def prepare(self, embedder: str) -> None:
         """`default` exists from the start. Says which collections keep another embedder than new ones get."""
@@ -126,6 +127,7 @@ class Library:
             for stored in kept:
                 await self._files.delete(stored.name)
             raise
+        await self._doorbell.ring()
         for row, stored in zip(rows, kept, strict=True):
             if row.status != "queued":
                 await self._files.delete(stored.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.files import FileStore
 from rag_api.db import collections, jobs
 from rag_api.db.database import Database, migrate
@@ -52,7 +53,9 @@ async def test_a_job_in_hand_is_not_begun_again_though_its_lease_has_run_out(db:
     await queue(db)
     labour = SlowLabour()
     options = IngestorOptions(jobs=4, attempts=3, lease_s=-1)
-    await run_for(Ingestor(db, FileStore(tmp_path / "files"), {"ingest": labour}, options), 1.0)
+    await run_for(
+        Ingestor(db, FileStore(tmp_path / "files"), {"ingest": labour}, options, Doorbell(tmp_path / "doorbell")), 1.0
+    )
     assert labour.begun == 1
 
 
@@ -63,7 +66,9 @@ async def test_a_cancelled_job_whose_worker_died_ends_without_being_begun(db: Da
         assert await jobs.cancel(rows, job_id)
     labour = SlowLabour()
     options = IngestorOptions(jobs=4, attempts=3, lease_s=30)
-    await run_for(Ingestor(db, FileStore(tmp_path / "files"), {"ingest": labour}, options), 1.0)
+    await run_for(
+        Ingestor(db, FileStore(tmp_path / "files"), {"ingest": labour}, options, Doorbell(tmp_path / "doorbell")), 1.0
+    )
     async with db.read() as rows:
         job = await jobs.get(rows, job_id)
     assert job and (job.state, labour.begun) == ("cancelled", 0)
