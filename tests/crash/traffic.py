@@ -107,10 +107,10 @@ class Uploader(Client):
     bulk_job: str | None = None
 
     def step(self) -> None:
-        names = [f"d{n}" for n in range(8)]
+        names = [f"d{n}" for n in range(12)]
         match self.random.choices(("one", "bulk", "delete", "cancel", "retry", "broken"), (10, 2, 2, 1, 1, 1))[0]:
             case "one":
-                self.upload(self.random.choice(names))
+                self.upload(self.random.choice(names if self.random.random() < 0.2 else self.settled(names)))
             case "bulk":
                 self.upload_bulk()
             case "delete":
@@ -122,6 +122,12 @@ class Uploader(Client):
             case "broken":
                 self.upload_broken()
         time.sleep(self.random.uniform(0.05, 0.3))
+
+    def settled(self, names: list[str]) -> list[str]:
+        """Those whose newest upload is done, so that versions do not only overtake each other in the queue."""
+        with self.book.lock:
+            newest = {name: sent[-1].group for name, sent in self.book.sent.items() if sent}
+            return [name for name in names if newest.get(name, 0) <= self.book.known_done.get(name, 0)] or names
 
     def upload(self, name: str) -> Sent:
         self.group += 1
@@ -261,7 +267,7 @@ class Searcher(Client):
 
     def search_openly(self) -> None:
         """Over all documents: no two versions of one."""
-        body = {"query": f"document d{self.random.randrange(8)} gannet", "top_k": self.random.choice((10, 50))}
+        body = {"query": f"document d{self.random.randrange(12)} gannet", "top_k": self.random.choice((10, 50))}
         reply = self.ask("POST", SEARCH, json=body)
         if reply is None:
             return
