@@ -1,4 +1,4 @@
-"""What routes depend on."""
+"""What routes depend on. Coroutines all, as plain functions would each cost a hop to a thread."""
 
 import hmac
 from typing import Annotated
@@ -12,12 +12,12 @@ from rag_api.wiring import Services
 _bearer = HTTPBearer(auto_error=False, description="needed when the server has an admin key")
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def authenticate(
+async def authenticate(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
 ) -> None:
     wanted: str = request.app.state.admin_key
