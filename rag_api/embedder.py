@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -142,6 +143,8 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
     app = Embeddings(model, chosen).app()
+    gc.collect()
+    gc.freeze()  # torch alone is a million objects, and every question waited while they were walked
     uvicorn.run(
         app,
         uds=sys.argv[1],

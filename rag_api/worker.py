@@ -1,6 +1,7 @@
 """The ingestion worker process."""
 
 import asyncio
+import gc
 import os
 import signal
 
@@ -18,6 +19,7 @@ async def work(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
     async with open_worker(settings) as services:
+        gc.freeze()  # what is there now stays: it need not be walked again and again
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(services.ingestor.run()),
             asyncio.create_task(services.upkeep.run()),

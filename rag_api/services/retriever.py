@@ -21,6 +21,7 @@ from rag_api.telemetry import SEARCH_S, log
 Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
 WIDEN = 4
 MOST_CANDIDATES = 6_400
+MOST_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,20 @@ class Retriever:
         began = time.perf_counter()
         scope = await self._scope(collection, search.filter)
         candidates = max(self._options.candidates, search.top_k)
+        stale: list[str] = []
+        tries = 0
         while True:
+            tries += 1
             ranked, degraded, is_all = await self._ranked(scope, search, candidates)
-            hits = await self._published(scope, ranked, search.top_k)
-            if len(hits) >= search.top_k or is_all or candidates >= MOST_CANDIDATES:
+            hits, gone = await self._published(scope, ranked, search.top_k)
+            if len(hits) >= search.top_k:
                 break
-            candidates *= WIDEN  # some were replaced, deleted or filtered out: look further
+            if not is_all and candidates < MOST_CANDIDATES:
+                candidates *= WIDEN  # some were replaced, deleted or filtered out: look further
+            elif gone == stale or tries >= MOST_TRIES:
+                break
+            else:  # published or deleted since the indexes were asked: what replaces it may be there now
+                stale = gone
         took_s = time.perf_counter() - began
         SEARCH_S.labels(search.mode).observe(took_s)
         return Found(hits, round(1000 * took_s, 2), degraded)
@@ -164,9 +173,15 @@ class Retriever:
             return []
         return await self._lexical.search(scope.generation.id, search.query, top_k=candidates, documents=scope.among)
 
-    async def _published(self, scope: _Scope, ranked: list[tuple[str, Scores]], top_k: int) -> list[Hit]:
-        """The best of the ranking that are current, each text once; they are looked up as few at a time as will do."""
+    async def _published(
+        self, scope: _Scope, ranked: list[tuple[str, Scores]], top_k: int
+    ) -> tuple[list[Hit], list[str]]:
+        """The best of the ranking that are current, each text once, and the ids before them that are not current.
+
+        They are looked up as few at a time as will do.
+        """
         found: dict[str, tuple[IndexedChunk, Scores]] = {}
+        gone: list[str] = []
         at = 0
         async with self._db.read() as db:
             while at < len(ranked) and len(found) < top_k:
@@ -175,11 +190,17 @@ class Retriever:
                 known = await chunks.published(
                     db, scope.generation.id, [chunk_id for chunk_id, _ in some], among=scope.among
                 )
+                gone += [
+                    chunk_id
+                    for chunk_id, _ in some
+                    if chunk_id not in known and (scope.among is None or chunk_id.split(":")[0] in scope.among)
+                ]
                 for chunk_id, scores in some:
                     if chunk_id in known and len(found) < top_k:
                         found.setdefault(known[chunk_id].text, (known[chunk_id], scores))
             holders = await indexes.same_texts(db, scope.generation.id, found, among=scope.among)
-        return [
+        hits = [
             Hit(rank, chunk, scores, tuple(one for one in holders[text] if one.document_id != chunk.document_id))
             for rank, (text, (chunk, scores)) in enumerate(found.items(), start=1)
         ]
+        return hits, gone
