@@ -1,8 +1,8 @@
 """The API process."""
 
 import asyncio
-import gc
 import contextlib
+import gc
 import socket
 import sys
 from collections.abc import AsyncIterator
