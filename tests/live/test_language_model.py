@@ -37,6 +37,15 @@ def bakery(backends: Backends, llm: FakeLanguageModel, tmp_path_factory: pytest.
         yield service
 
 
+@pytest.fixture(scope="module")
+def patient(backends: Backends, llm: FakeLanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Waits as long for the model's first token as a service does by default."""
+    env = {**backends.env, "RAG_LLM__BASE_URL": llm.url, "RAG_LLM__MODEL": "fake"}
+    with Service.start(tmp_path_factory.mktemp("home"), env) as service:
+        service.ingest("default", {"bakery.txt": b"The bakery opens at six. It sells rye bread. Ask for Olga."})
+        yield service
+
+
 @pytest.fixture(autouse=True)
 def fresh(llm: FakeLanguageModel) -> None:
     llm.reset()
@@ -221,7 +230,7 @@ def test_shutting_down_says_farewell_on_open_streams(
         assert service.process.wait(20) == 0
 
 
-async def test_two_hundred_readers_at_once_each_get_a_whole_answer(bakery: Service, llm: FakeLanguageModel) -> None:
+async def test_two_hundred_readers_at_once_each_get_a_whole_answer(patient: Service, llm: FakeLanguageModel) -> None:
     llm.default = says(*(["word "] * 20), "[1].", delay_s=0.01)
 
     async def ask(http: httpx.AsyncClient, i: int) -> list[str]:
@@ -232,6 +241,6 @@ async def test_two_hundred_readers_at_once_each_get_a_whole_answer(bakery: Servi
         return [event.event for event in events]
 
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=bakery.url, timeout=60, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=patient.url, timeout=60, limits=limits) as http:
         for names in await asyncio.gather(*(ask(http, i) for i in range(200))):
             assert (names[0], names[-2:], names.count("done")) == ("started", ["citation", "done"], 1)
