@@ -1,0 +1,233 @@
+"""In which order the catalogue and its indexes are written: what a death between two steps may and may not leave.
+
+The catalogue and the lexical index are the real ones. A step that dies raises PowerCut, and who comes after it knows
+only what had been written by then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.documents import VersionKey
+from ingest.ports import EmbeddedChunk, Vectors
+from rag_api.backends.files import FileStore
+from rag_api.backends.lexical import TantivyIndex
+from rag_api.db import documents, indexes
+from rag_api.db.database import Database, migrate
+from rag_api.db.rows import CollectionRow
+from rag_api.services.indexing import CatalogueSink
+from rag_api.services.reaper import Reaper
+from rag_api.services.reconciler import Drift, Reconciler
+from tests.db.catalogue import accept, add, embedded, fail, key_of, new_collection, publish, status, write_chunks
+from tests.fakes import MemoryVectorStore
+
+TEXTS = ("the gannet dives", "the gannet sleeps")
+
+
+class PowerCut(Exception):
+    pass
+
+
+class Store(MemoryVectorStore):
+    """Dies before the first call of `dies_at`; `meanwhile` happens while vectors are on their way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dies_at = ""
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
+        self.upserts = 0
+
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+        self.upserts += 1
+        if self.meanwhile:
+            await self.meanwhile()
+        await super().upsert(index, ids, vectors)
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None:
+        self.cut("vectors deleted")
+        await super().delete(index, ids)
+
+    def cut(self, step: str) -> None:
+        if self.dies_at == step:
+            self.dies_at = ""
+            raise PowerCut(step)
+
+
+class Words(TantivyIndex):
+    def __init__(self, folder: Path, store: Store) -> None:
+        super().__init__(folder)
+        self._store = store
+        self.writes = 0
+
+    async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
+        self.writes += 1
+        await super().write(index, chunks)
+
+    async def delete(self, index: str, ids: Sequence[str]) -> None:
+        self._store.cut("words deleted")
+        await super().delete(index, ids)
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    await asyncio.to_thread(migrate, url)
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def words(tmp_path: Path, store: Store) -> AsyncIterator[Words]:
+    index = Words(tmp_path / "lexical", store)
+    yield index
+    await index.close()
+
+
+@pytest.fixture
+async def collection(db: Database) -> CollectionRow:
+    return await new_collection(db)
+
+
+@pytest.fixture
+def sink(db: Database, store: Store, words: Words) -> CatalogueSink:
+    return CatalogueSink(db, store, words, patience_s=5)
+
+
+@pytest.fixture
+def reaper(db: Database, store: Store, words: Words, tmp_path: Path) -> Reaper:
+    return Reaper(db, FileStore(tmp_path / "files"), store, words)
+
+
+async def overtake(db: Database, collection: CollectionRow, key: VersionKey) -> None:
+    await add(db, collection, "a.txt", "newer")
+
+
+async def delete(db: Database, collection: CollectionRow, key: VersionKey) -> None:
+    async with db.write() as rows:
+        await documents.delete_document(rows, key.document_id)
+
+
+async def refuse(db: Database, collection: CollectionRow, key: VersionKey) -> None:
+    await fail(db, key)
+
+
+async def kept(db: Database, store: Store, words: Words, key: VersionKey) -> list[set[str]]:
+    """The ids of this version in the catalogue, in the vector store and in the lexical index."""
+    generation_id, prefix = key.generation_id, f"{key.document_id}:{key.version}:"
+    everywhere = (await indexes.ids(db, generation_id), await store.ids(generation_id), await words.ids(generation_id))
+    return [{one for one in ids if one.startswith(prefix)} for ids in everywhere]
+
+
+NOTHING: list[set[str]] = [set(), set(), set()]
+
+
+@pytest.mark.parametrize("give_up", [overtake, delete, refuse])
+async def test_of_a_version_that_is_given_up_nothing_is_written_anywhere(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    collection: CollectionRow,
+    give_up: Callable[[Database, CollectionRow, VersionKey], Awaitable[None]],
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await give_up(db, collection, key)
+    await sink.index(embedded(key, TEXTS))
+    assert await kept(db, store, words, key) == NOTHING
+    assert (store.upserts, words.writes) == (0, 0), "not even for a moment, in which a death would leave it"
+
+
+async def test_what_shares_a_batch_with_a_version_that_is_given_up_is_written(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    gone = key_of(collection, await accept(db, collection, "a.txt"))
+    good = key_of(collection, await accept(db, collection, "b.txt"))
+    await fail(db, gone)
+    await sink.index([*embedded(gone, TEXTS), *embedded(good, TEXTS)])
+    assert await kept(db, store, words, gone) == NOTHING
+    assert await kept(db, store, words, good) == [{good.chunk_id(0), good.chunk_id(1)}] * 3
+
+
+@pytest.mark.parametrize("is_reaped", [True, False])
+async def test_a_version_given_up_while_its_batch_is_on_its_way_is_taken_back(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    reaper: Reaper,
+    collection: CollectionRow,
+    is_reaped: bool,
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+
+    async def give_up() -> None:
+        await fail(db, key)
+        if is_reaped:
+            await reaper.reap_some()
+
+    store.meanwhile = give_up
+    await sink.index(embedded(key, TEXTS))
+    assert await kept(db, store, words, key) == NOTHING
+
+
+async def test_a_version_that_is_given_up_is_not_published(
+    db: Database, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    old = await add(db, collection, "a.txt", "old")
+    key = key_of(collection, await accept(db, collection, "a.txt", "new"))
+    await write_chunks(db, key, *TEXTS)
+    await fail(db, key)
+    await sink.publish({key: len(TEXTS)})
+    assert (await status(db, old), await status(db, key)) == ("ready", "failed")
+
+
+@pytest.mark.parametrize("step", ["vectors deleted", "words deleted"])
+async def test_a_reaper_that_dies_half_way_is_followed_by_one_that_finds_the_rest(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    reaper: Reaper,
+    collection: CollectionRow,
+    step: str,
+) -> None:
+    """The rows go last: they say what there is to remove."""
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    await publish(db, key)
+    await delete(db, collection, key)
+    store.dies_at = step
+    with pytest.raises(PowerCut, match=step):
+        await reaper.reap_some()
+    assert (await kept(db, store, words, key))[0] == {key.chunk_id(0), key.chunk_id(1)}
+    while await reaper.reap_some():
+        pass
+    assert await kept(db, store, words, key) == NOTHING
+    assert await status(db, key) is None
+
+
+async def test_words_that_only_one_of_the_two_knows_of_are_mended(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    await publish(db, key)
+    index, unknown = key.generation_id, VersionKey(key.generation_id, "doc_gone", 1)
+    await words.delete(index, [key.chunk_id(1)])
+    await words.write(index, embedded(unknown, ["the gannet is gone", "and gone"]))
+    await words.commit(index)
+    assert await words.ids(index) == {key.chunk_id(0), unknown.chunk_id(0), unknown.chunk_id(1)}
+    reconciler = Reconciler(db, store, words)
+    assert await reconciler.reconcile() == [Drift(index, words_extra=2, words_missing=1)]
+    assert await words.ids(index) == {key.chunk_id(0), key.chunk_id(1)}
+    assert {one.chunk_id for one in await words.search(index, "gannet", top_k=9)} == await words.ids(index)
+    assert await reconciler.reconcile() == [Drift(index)]
