@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'catalogue.db'}"
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'catalogue.db'}"
 
 
 def setting_names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> list[str]:

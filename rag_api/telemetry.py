@@ -46,7 +46,6 @@ def configure_logging(*, process: str, level: str, as_json: bool) -> None:
         "uvicorn.access",
         "sentence_transformers",
         "alembic",
-        "aiosqlite",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, and_, bindparam, delete, insert, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.core.hits import IndexedChunk
+from rag_api.db.database import Connection
 from rag_api.db.rows import Page
 from rag_api.db.tables import chunks, documents, versions
 
@@ -35,7 +35,7 @@ def text_hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
+async def write(db: Connection, items: Sequence[EmbeddedChunk]) -> None:
     """The same chunk again replaces itself."""
     await forget(db, [(item.version, item.chunk.index) for item in items])
     await db.execute(
@@ -59,7 +59,7 @@ async def write(db: AsyncConnection, items: Sequence[EmbeddedChunk]) -> None:
     )
 
 
-async def forget(db: AsyncConnection, gone: Sequence[tuple[VersionKey, int]]) -> None:
+async def forget(db: Connection, gone: Sequence[tuple[VersionKey, int]]) -> None:
     """Removes chunks by their versions and indexes."""
     is_same = and_(
         chunks.c.generation_id == bindparam("of_generation"),
@@ -75,7 +75,7 @@ async def forget(db: AsyncConnection, gone: Sequence[tuple[VersionKey, int]]) ->
 
 
 async def published(
-    db: AsyncConnection, generation_id: str, chunk_ids: Sequence[str], *, among: Collection[str] | None = None
+    db: Connection, generation_id: str, chunk_ids: Sequence[str], *, among: Collection[str] | None = None
 ) -> dict[str, IndexedChunk]:
     """Those of the chunks that belong to a current version (and to a document in `among`), by their ids."""
     found: dict[str, IndexedChunk] = {}
@@ -89,7 +89,7 @@ async def published(
 
 
 async def of_document(
-    db: AsyncConnection, generation_id: str, document_id: str, *, limit: int, after: int
+    db: Connection, generation_id: str, document_id: str, *, limit: int, after: int
 ) -> Page[IndexedChunk]:
     query = (
         _visible(generation_id)
@@ -101,7 +101,7 @@ async def of_document(
     return Page(found[:limit], str(found[limit - 1].index) if len(found) > limit else None)
 
 
-async def vectors(db: AsyncConnection, generation_id: str, document_ids: Sequence[str]) -> tuple[list[str], Vectors]:
+async def vectors(db: Connection, generation_id: str, document_ids: Sequence[str]) -> tuple[list[str], Vectors]:
     """Ids and vectors of shape (n, dimension) of the visible chunks of some documents."""
     ids: list[str] = []
     rows: list[bytes] = []

@@ -6,10 +6,9 @@ from typing import Any
 from sqlalchemy import Select, and_, func, insert, or_, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import new_id
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.rows import CollectionRow, GenerationRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import chunks, collections, documents, facts, generations
 from rag_api.errors import CollectionExists, CollectionNotFound
@@ -30,7 +29,7 @@ def _rows(*columns: Any) -> Select[Any]:
 
 
 async def create(
-    db: AsyncConnection,
+    db: Connection,
     name: str,
     *,
     description: str = "",
@@ -55,14 +54,14 @@ async def create(
     return await get(db, name)
 
 
-async def get(db: AsyncConnection, name: str) -> CollectionRow:
+async def get(db: Connection, name: str) -> CollectionRow:
     row = (await db.execute(_rows().where(collections.c.name == name))).mappings().first()
     if row is None:
         raise CollectionNotFound(name)
     return CollectionRow(**row)
 
 
-async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
+async def page(db: Connection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
     query = _rows()
     if cursor:
         created_at, id_ = decode_cursor("collections", cursor)
@@ -74,27 +73,27 @@ async def page(db: AsyncConnection, *, limit: int, cursor: str | None) -> Page[C
     return Page(rows[:limit], encode_cursor("collections", last.created_at, last.id) if last else None)
 
 
-async def with_other_embedder(db: AsyncConnection, embedder: str) -> list[tuple[str, str]]:
+async def with_other_embedder(db: Connection, embedder: str) -> list[tuple[str, str]]:
     """Collections that are indexed with another one, with theirs."""
     query = _rows(collections.c.name, generations.c.model).where(generations.c.model != embedder)
     return [(row.name, row.model) for row in await db.execute(query)]
 
 
-async def change(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> CollectionRow:
+async def change(db: Connection, name: str, values: Mapping[str, Any]) -> CollectionRow:
     row = await get(db, name)
     if values:
         await db.execute(update(collections).where(collections.c.id == row.id).values(**values))
     return await get(db, name)
 
 
-async def delete(db: AsyncConnection, name: str) -> CollectionRow:
+async def delete(db: Connection, name: str) -> CollectionRow:
     """Nothing of it is visible afterwards and its name is free; `reaping` removes what it holds."""
     row = await get(db, name)
     await db.execute(update(collections).where(collections.c.id == row.id).values(deleted_at=now()))
     return row
 
 
-async def in_use(db: AsyncConnection, name: str) -> tuple[CollectionRow, GenerationRow]:
+async def in_use(db: Connection, name: str) -> tuple[CollectionRow, GenerationRow]:
     """A collection with the generation that answers."""
     columns = [*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)]
     found = (await db.execute(_rows(*columns).where(collections.c.name == name))).first()
@@ -104,7 +103,7 @@ async def in_use(db: AsyncConnection, name: str) -> tuple[CollectionRow, Generat
     return CollectionRow(*values[:split]), GenerationRow(*values[split:])
 
 
-async def counts(db: AsyncConnection) -> dict[str, int]:
+async def counts(db: Connection) -> dict[str, int]:
     alive = select(func.count()).select_from(collections).where(collections.c.deleted_at.is_(None))
     ready = (
         select(func.count())
@@ -131,16 +130,16 @@ async def counts(db: AsyncConnection) -> dict[str, int]:
     }
 
 
-async def fact(db: AsyncConnection, name: str) -> str | None:
+async def fact(db: Connection, name: str) -> str | None:
     """What is known of this home under that name."""
     return (await db.execute(select(facts.c.value).where(facts.c.name == name))).scalar_one_or_none()
 
 
-async def note(db: AsyncConnection, name: str, value: str | None = None) -> None:
+async def note(db: Connection, name: str, value: str | None = None) -> None:
     """Something about this home; when it became so, unless a value is given."""
     await db.execute(delete_rows(facts).where(facts.c.name == name))
     await db.execute(insert(facts).values(name=name, value=value or now()))
 
 
-async def forget_fact(db: AsyncConnection, name: str) -> None:
+async def forget_fact(db: Connection, name: str) -> None:
     await db.execute(delete_rows(facts).where(facts.c.name == name))

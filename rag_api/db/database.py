@@ -1,26 +1,32 @@
 """Connections and transactions."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import event
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from rag_api.db.sqlite import TURN_S, Sqlite
 from rag_api.errors import StorageFull
 
-Connection: TypeAlias = AsyncConnection
+P = ParamSpec("P")
+T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_S = 20
-TRUNCATE_S = 60
+CONNECTIONS = 8
 FULL = ("database or disk is full", "No space left on device")  # as SQLite and as Postgres say it
+
+
+class Connection(Protocol):
+    """What the functions of this package ask. They await nothing else, so that `Database.ask` may run them whole."""
+
+    async def execute(self, statement: Executable, parameters: Any = None, /) -> CursorResult[*tuple[Any, ...]]: ...
 
 
 def now() -> str:
@@ -28,46 +34,71 @@ def now() -> str:
 
 
 class Database:
-    """`read` and `write` each give a connection in a transaction of its own: short, and never across a stream.
+    """Transactions, short and never across a stream; all raise StorageFull.
 
-    SQLite has one writer at a time. A write takes that lock at its start (BEGIN IMMEDIATE), so it waits its turn
-    instead of failing half way, and the writers of one process queue for one connection. Both raise StorageFull.
+    `read` and `write` give a connection. `ask` and `change` run one function of this package in a transaction of its
+    own, in a single trip where the database is a file: the cheaper way wherever one function will do.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        is_sqlite = self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self._readers = _engine(url, is_sqlite=is_sqlite, size=8, begin="BEGIN")
-        self._writers = _engine(url, is_sqlite=is_sqlite, size=1 if is_sqlite else 8, begin="BEGIN IMMEDIATE")
+        is_file = make_url(url).get_backend_name() == "sqlite"
+        self._backend: Sqlite | _Server = Sqlite(url) if is_file else _Server(url)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        with _full_disk_told():
-            async with self._readers.connect() as connection:
-                yield connection
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        return self._transaction(is_write=False)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    def write(self) -> AbstractAsyncContextManager[Connection]:
+        return self._transaction(is_write=True)
+
+    async def ask(
+        self, function: Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         with _full_disk_told():
-            async with self._writers.begin() as connection:
-                yield connection
+            return await self._backend.run(function, args, kwargs, is_write=False)
+
+    async def change(
+        self, function: Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with _full_disk_told():
+            return await self._backend.run(function, args, kwargs, is_write=True)
 
     async def truncate_log(self) -> None:
         """SQLite's write-ahead log is copied into the file and emptied, as soon as nobody reads from it any more."""
-        if not self._is_sqlite:
-            return
-        async with asyncio.timeout(TRUNCATE_S), self._writers.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            while True:
-                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
-                    (is_busy, *_) = await cursor.fetchone()
-                if not is_busy:
-                    return
-                await asyncio.sleep(0.1)
+        if isinstance(self._backend, Sqlite):
+            await self._backend.truncate_log()
 
     async def close(self) -> None:
-        await self._readers.dispose()
-        await self._writers.dispose()
+        await self._backend.close()
+
+    @asynccontextmanager
+    async def _transaction(self, *, is_write: bool) -> AsyncIterator[Connection]:
+        with _full_disk_told():
+            async with self._backend.transaction(is_write=is_write) as connection:
+                yield connection
+
+
+class _Server:
+    """A database that is reached over a network."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_async_engine(
+            url, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, pool_timeout=TURN_S, hide_parameters=True
+        )
+
+    @asynccontextmanager
+    async def transaction(self, *, is_write: bool) -> AsyncIterator[Connection]:
+        async with self._engine.begin() if is_write else self._engine.connect() as connection:
+            yield connection
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any, *, is_write: bool
+    ) -> T:
+        async with self.transaction(is_write=is_write) as connection:
+            return await function(connection, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
 
 
 def migrate(url: str) -> None:
@@ -89,25 +120,3 @@ def _full_disk_told() -> Iterator[None]:
             "the disk of the catalogue has no room left; make some (rag purge gives back what deleted documents took) "
             "and try again"
         ) from error
-
-
-def _engine(url: str, *, is_sqlite: bool, size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True)
-    if not is_sqlite:
-        return engine
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        cursor = connection.cursor()
-        for pragma in (f"busy_timeout={BUSY_S * 1000}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
-                       "secure_delete=ON", "cache_size=-32000", "mmap_size=268435456"):  # fmt: skip
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        # one hop to the driver's thread, where a cursor would take four
-        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(begin))
-
-    return engine

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.rows import DocumentRow, Page, decode_cursor, encode_cursor, error_of
 from rag_api.db.tables import documents, texts, versions
 
 
-async def delete_document(db: AsyncConnection, document_id: str) -> None:
+async def delete_document(db: Connection, document_id: str) -> None:
     moment = now()
     await db.execute(update(documents).where(documents.c.id == document_id).values(deleted_at=moment, current=None))
     await db.execute(
@@ -19,21 +18,21 @@ async def delete_document(db: AsyncConnection, document_id: str) -> None:
     )
 
 
-async def change(db: AsyncConnection, document_id: str, version: int, values: Mapping[str, Any]) -> None:
+async def change(db: Connection, document_id: str, version: int, values: Mapping[str, Any]) -> None:
     """Title, metadata or acl of a version, in place."""
     of_version = and_(versions.c.document_id == document_id, versions.c.number == version)
     await db.execute(update(versions).where(of_version).values(**values))
     await db.execute(update(documents).where(documents.c.id == document_id).values(updated_at=now()))
 
 
-async def get(db: AsyncConnection, collection_id: str, document_id: str) -> DocumentRow | None:
+async def get(db: Connection, collection_id: str, document_id: str) -> DocumentRow | None:
     query = _listed(collection_id).where(documents.c.id == document_id)
     row = (await db.execute(query)).mappings().first()
     return _document(row) if row else None
 
 
 async def page(
-    db: AsyncConnection, collection_id: str, *, status: str | None, limit: int, cursor: str | None
+    db: Connection, collection_id: str, *, status: str | None, limit: int, cursor: str | None
 ) -> Page[DocumentRow]:
     """In the order in which they first came."""
     query = _listed(collection_id)
@@ -49,12 +48,12 @@ async def page(
     return Page(rows[:limit], encode_cursor("documents", last.created_at, last.document_id) if last else None)
 
 
-async def text(db: AsyncConnection, document_id: str, version: int) -> str | None:
+async def text(db: Connection, document_id: str, version: int) -> str | None:
     query = select(texts.c.text).where(texts.c.document_id == document_id, texts.c.version == version)
     return (await db.execute(query)).scalar_one_or_none()
 
 
-async def records(db: AsyncConnection, collection_id: str) -> list[Mapping[str, Any]]:
+async def records(db: Connection, collection_id: str) -> list[Mapping[str, Any]]:
     """What a filter can see of each published document."""
     query = (
         select(
@@ -72,7 +71,7 @@ async def records(db: AsyncConnection, collection_id: str) -> list[Mapping[str, 
     return [dict(row) for row in (await db.execute(query)).mappings()]
 
 
-async def listed(db: AsyncConnection, collection_id: str) -> list[Mapping[str, Any]]:
+async def listed(db: Connection, collection_id: str) -> list[Mapping[str, Any]]:
     """What a filter can see of each document that is listed, published or not."""
     rows = [_document(row) for row in (await db.execute(_listed(collection_id))).mappings()]
     return [{name: getattr(row, name) for name in _SEEN} for row in rows]

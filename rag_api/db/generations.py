@@ -3,18 +3,17 @@
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import VersionKey, new_id
 from rag_api.core.ports import EmbedderIdentity
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.rows import GenerationRow
 from rag_api.db.tables import collections, documents, generations, indexed, versions
 
 _COLUMNS = [generations.c[name] for name in GenerationRow.__dataclass_fields__]
 
 
-async def create(db: AsyncConnection, collection_id: str, model: str | None = None) -> str:
+async def create(db: Connection, collection_id: str, model: str | None = None) -> str:
     generation_id = new_id("gen")
     await db.execute(
         insert(generations).values(id=generation_id, collection_id=collection_id, model=model, created_at=now())
@@ -22,17 +21,17 @@ async def create(db: AsyncConnection, collection_id: str, model: str | None = No
     return generation_id
 
 
-async def get(db: AsyncConnection, generation_id: str) -> GenerationRow:
+async def get(db: Connection, generation_id: str) -> GenerationRow:
     query = select(*_COLUMNS).where(generations.c.id == generation_id)
     return GenerationRow(**(await db.execute(query)).mappings().one())
 
 
-async def find(db: AsyncConnection, generation_id: str) -> GenerationRow | None:
+async def find(db: Connection, generation_id: str) -> GenerationRow | None:
     row = (await db.execute(select(*_COLUMNS).where(generations.c.id == generation_id))).mappings().first()
     return GenerationRow(**row) if row else None
 
 
-async def alive(db: AsyncConnection) -> list[GenerationRow]:
+async def alive(db: Connection) -> list[GenerationRow]:
     """Those of collections that are not deleted."""
     query = (
         select(*_COLUMNS)
@@ -43,7 +42,7 @@ async def alive(db: AsyncConnection) -> list[GenerationRow]:
     return [GenerationRow(**row) for row in (await db.execute(query)).mappings()]
 
 
-async def in_use(db: AsyncConnection, collection_id: str) -> GenerationRow:
+async def in_use(db: Connection, collection_id: str) -> GenerationRow:
     query = (
         select(*_COLUMNS)
         .join(collections, collections.c.generation_id == generations.c.id)
@@ -52,7 +51,7 @@ async def in_use(db: AsyncConnection, collection_id: str) -> GenerationRow:
     return GenerationRow(**(await db.execute(query)).mappings().one())
 
 
-async def settle(db: AsyncConnection, generation_id: str, embedder: EmbedderIdentity, splitter: str) -> GenerationRow:
+async def settle(db: Connection, generation_id: str, embedder: EmbedderIdentity, splitter: str) -> GenerationRow:
     """The first to write to a generation fixes its embedder; everybody gets what was fixed."""
     unset = and_(generations.c.id == generation_id, generations.c.fingerprint.is_(None))
     await db.execute(
@@ -63,7 +62,7 @@ async def settle(db: AsyncConnection, generation_id: str, embedder: EmbedderIden
     return await get(db, generation_id)
 
 
-async def note_indexed(db: AsyncConnection, counts: Mapping[VersionKey, int]) -> None:
+async def note_indexed(db: Connection, counts: Mapping[VersionKey, int]) -> None:
     """Every chunk of these versions is in the catalogue and in both indexes of their generation: so many each."""
     is_same = and_(
         indexed.c.generation_id == bindparam("of_generation"),
@@ -86,7 +85,7 @@ async def note_indexed(db: AsyncConnection, counts: Mapping[VersionKey, int]) ->
     )
 
 
-async def unused(db: AsyncConnection, keys: Collection[VersionKey]) -> set[VersionKey]:
+async def unused(db: Connection, keys: Collection[VersionKey]) -> set[VersionKey]:
     """Those of the keys whose collection is answered from another generation."""
     query = select(collections.c.generation_id).where(
         collections.c.generation_id.in_({key.generation_id for key in keys})
@@ -104,7 +103,7 @@ def _lacks(generation_id: str) -> ColumnElement[bool]:
     )
 
 
-async def lacking(db: AsyncConnection, generation_id: str, collection_id: str, *, limit: int) -> list[VersionKey]:
+async def lacking(db: Connection, generation_id: str, collection_id: str, *, limit: int) -> list[VersionKey]:
     """Current versions that are not whole in a generation, in the order of their documents' ids."""
     query = (
         select(documents.c.id, documents.c.current)
@@ -120,7 +119,7 @@ async def lacking(db: AsyncConnection, generation_id: str, collection_id: str, *
     return [VersionKey(generation_id, row.id, row.current) for row in await db.execute(query)]
 
 
-async def sizes(db: AsyncConnection, generation_id: str, collection_id: str) -> tuple[int, int]:
+async def sizes(db: Connection, generation_id: str, collection_id: str) -> tuple[int, int]:
     """How many of the collection's published documents are whole in the generation, and how many there are."""
     published = and_(
         documents.c.collection_id == collection_id, documents.c.deleted_at.is_(None), documents.c.current.is_not(None)
@@ -131,7 +130,7 @@ async def sizes(db: AsyncConnection, generation_id: str, collection_id: str) -> 
     return count - int((await db.execute(missing)).scalar_one()), count
 
 
-async def switch(db: AsyncConnection, collection_id: str, generation_id: str) -> bool:
+async def switch(db: Connection, collection_id: str, generation_id: str) -> bool:
     """Answers the collection from a generation that is whole; False when it has been overtaken and lacks something.
 
     The generation used until now stays for the way back; one kept from before is to be dropped by `abandoned`.
@@ -162,7 +161,7 @@ async def switch(db: AsyncConnection, collection_id: str, generation_id: str) ->
     return True
 
 
-async def abandoned(db: AsyncConnection, building: Collection[str]) -> list[str]:
+async def abandoned(db: Connection, building: Collection[str]) -> list[str]:
     """Generations of living collections that are neither used, nor kept for the way back, nor being built."""
     query = (
         select(generations.c.id)
@@ -177,12 +176,12 @@ async def abandoned(db: AsyncConnection, building: Collection[str]) -> list[str]
     return list((await db.execute(query)).scalars())
 
 
-async def forget(db: AsyncConnection, generation_id: str) -> None:
+async def forget(db: Connection, generation_id: str) -> None:
     await db.execute(delete(indexed).where(indexed.c.generation_id == generation_id))
     await db.execute(delete(generations).where(generations.c.id == generation_id))
 
 
-async def note_rebuilding(db: AsyncConnection, generation_id: str, done: int | None, total: int | None) -> None:
+async def note_rebuilding(db: Connection, generation_id: str, done: int | None, total: int | None) -> None:
     """How far the vector index is being filled anew; None and None when it is whole."""
     await db.execute(
         update(generations).where(generations.c.id == generation_id).values(rebuilt=done, to_rebuild=total)

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import and_, delete, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
 from rag_api.core.hits import Holder
 from rag_api.db.chunks import IDS_A_QUERY, text_hash
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.db.tables import chunks, documents, indexed, versions
 
 SAME_TEXTS = 20
@@ -20,7 +19,7 @@ _KEY = tuple_(*_ADDRESS)
 _CONTENT = tuple(chunks.c[name] for name in ("start", "end", "page", "section", "text", "vector"))
 
 
-async def alive(db: AsyncConnection, keys: Collection[VersionKey]) -> set[VersionKey]:
+async def alive(db: Connection, keys: Collection[VersionKey]) -> set[VersionKey]:
     """Those of the versions that are published or may yet be."""
     found: set[tuple[str, int]] = set()
     pairs = list({(key.document_id, key.version) for key in keys})
@@ -34,7 +33,7 @@ async def alive(db: AsyncConnection, keys: Collection[VersionKey]) -> set[Versio
     return {key for key in keys if (key.document_id, key.version) in found}
 
 
-async def whole(db: AsyncConnection, wanted: Mapping[VersionKey, int]) -> dict[VersionKey, int]:
+async def whole(db: Connection, wanted: Mapping[VersionKey, int]) -> dict[VersionKey, int]:
     """Those of the versions that have as many chunks as they should."""
     found: dict[VersionKey, int] = {}
     keys = list(wanted)
@@ -47,7 +46,7 @@ async def whole(db: AsyncConnection, wanted: Mapping[VersionKey, int]) -> dict[V
     return {key: count for key, count in wanted.items() if found.get(key, 0) == count}
 
 
-async def known_vectors(db: AsyncConnection, generation_id: str, wanted: Sequence[NewChunk]) -> list[Vectors | None]:
+async def known_vectors(db: Connection, generation_id: str, wanted: Sequence[NewChunk]) -> list[Vectors | None]:
     """For each chunk the vector of one in the generation that was embedded from the same title and text."""
     hashes = [text_hash(item.chunk.text) for item in wanted]
     query = (
@@ -62,10 +61,18 @@ async def known_vectors(db: AsyncConnection, generation_id: str, wanted: Sequenc
 
 
 async def same_texts(
-    db: AsyncConnection, generation_id: str, texts: Collection[str], *, among: Collection[str] | None = None
+    db: Connection, generation_id: str, texts: Collection[str], *, among: Collection[str] | None = None
 ) -> dict[str, list[Holder]]:
-    """By text, the published documents (in `among`) that hold a chunk of just that text, first come first."""
+    """By text, the published documents (in `among`) that hold a chunk of just that text, first come first.
+
+    Texts that only one chunk has are left out.
+    """
     by_hash = {text_hash(text): text for text in texts}
+    held = and_(chunks.c.generation_id == generation_id, chunks.c.text_hash.in_(by_hash))
+    several = select(chunks.c.text_hash).where(held).group_by(chunks.c.text_hash).having(func.count() > 1)
+    by_hash = {hash_: by_hash[hash_] for hash_ in (await db.execute(several)).scalars()}
+    if not by_hash:
+        return {}
     query = (
         select(chunks.c.text_hash, documents.c.id, documents.c.source, versions.c.title)
         .join(documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version))
@@ -78,8 +85,8 @@ async def same_texts(
         .order_by(documents.c.created_at, documents.c.id)
         .limit(SAME_TEXTS * len(by_hash))
     )
-    found: dict[str, list[Holder]] = {text: [] for text in texts}
-    for row in await db.execute(query) if texts else ():
+    found: dict[str, list[Holder]] = {text: [] for text in by_hash.values()}
+    for row in await db.execute(query):
         holder = Holder(row.id, row.source, row.title)
         mine = found[by_hash[row.text_hash]]
         if holder not in mine and (among is None or row.id in among):
@@ -95,7 +102,7 @@ async def ids(db: Database, generation_id: str) -> set[str]:
     return found
 
 
-async def count(db: AsyncConnection, generation_id: str) -> int:
+async def count(db: Connection, generation_id: str) -> int:
     query = select(func.count()).select_from(chunks).where(chunks.c.generation_id == generation_id)
     return int((await db.execute(query)).scalar_one())
 
@@ -106,7 +113,7 @@ async def everything(db: Database, generation_id: str, *, limit: int) -> AsyncIt
         yield [_embedded(generation_id, row) for row in page]
 
 
-async def some(db: AsyncConnection, generation_id: str, chunk_ids: Sequence[str]) -> list[EmbeddedChunk]:
+async def some(db: Connection, generation_id: str, chunk_ids: Sequence[str]) -> list[EmbeddedChunk]:
     parts = [(of, int(version), int(index)) for of, version, index in (id_.rsplit(":", 2) for id_ in chunk_ids)]
     found: list[EmbeddedChunk] = []
     for at in range(0, len(parts), IDS_A_QUERY):
@@ -138,7 +145,7 @@ async def _pages(db: Database, generation_id: str, *columns: Any, limit: int) ->
         after = tuple(page[-1][:3])
 
 
-async def beyond(db: AsyncConnection, counts: Mapping[VersionKey, int]) -> list[tuple[VersionKey, int]]:
+async def beyond(db: Connection, counts: Mapping[VersionKey, int]) -> list[tuple[VersionKey, int]]:
     """Which chunks earlier tries wrote after where the versions end now: each with its index."""
     found: list[tuple[VersionKey, int]] = []
     keys = list(counts)
@@ -152,7 +159,7 @@ async def beyond(db: AsyncConnection, counts: Mapping[VersionKey, int]) -> list[
     return found
 
 
-async def forget_generation(db: AsyncConnection, generation_id: str, *, limit: int) -> bool:
+async def forget_generation(db: Connection, generation_id: str, *, limit: int) -> bool:
     """Removes some of a generation's chunks; whether there are more."""
     some_ids = (
         select(chunks.c.document_id, chunks.c.version, chunks.c.index)

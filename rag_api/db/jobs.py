@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import new_id
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.rows import JobRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import jobs
 
@@ -34,7 +33,7 @@ class Work:
         return replace(self, document_id=document_id, version=version)
 
 
-async def queue(db: AsyncConnection, work: Work) -> str:
+async def queue(db: Connection, work: Work) -> str:
     job_id, moment = new_id("job"), now()
     await db.execute(
         insert(jobs).values(
@@ -59,7 +58,7 @@ async def queue(db: AsyncConnection, work: Work) -> str:
     return job_id
 
 
-async def has_free(db: AsyncConnection) -> bool:
+async def has_free(db: Connection) -> bool:
     return (await db.execute(select(jobs.c.id).where(_is_free(now())).limit(1))).first() is not None
 
 
@@ -71,7 +70,7 @@ def _is_free(moment: str) -> Any:
 
 
 async def claim(
-    db: AsyncConnection, worker: str, *, count: int, lease_s: float, besides: Collection[str] = ()
+    db: Connection, worker: str, *, count: int, lease_s: float, besides: Collection[str] = ()
 ) -> list[JobRow]:
     """The oldest jobs that nobody has in hand, now this worker's until the lease ends.
 
@@ -80,8 +79,7 @@ async def claim(
     moment = now()
     query = select(*_COLUMNS).where(_is_free(moment), jobs.c.id.not_in(besides))
     query = query.order_by(jobs.c.created_at, jobs.c.id).limit(count)
-    if db.dialect.name != "sqlite":  # SQLite's writers take turns anyway
-        query = query.with_for_update(skip_locked=True)
+    query = query.with_for_update(skip_locked=True)  # SQLite's writers take turns anyway
     found = [JobRow(**row) for row in (await db.execute(query)).mappings()]
     if found:
         await db.execute(
@@ -99,21 +97,26 @@ async def claim(
     return found
 
 
-async def heartbeat(db: AsyncConnection, worker: str, job_ids: Sequence[str], *, lease_s: float) -> set[str]:
-    """Renews the leases; gives the jobs that this worker must let go, as they were cancelled or are another's."""
+async def heartbeat(
+    db: Connection, worker: str, job_ids: Sequence[str], *, lease_s: float, news: Mapping[str, Mapping[str, Any]]
+) -> set[str]:
+    """Renews the leases and notes how far some of the jobs are; gives those that this worker must let go, as they were
+    cancelled or are another's."""
     mine = and_(jobs.c.id.in_(job_ids), jobs.c.worker == worker, jobs.c.state == "running")
     await db.execute(update(jobs).where(mine).values(lease_until=_later(lease_s)))
+    for job_id, values in news.items():
+        await progress(db, job_id, worker, values)
     kept = (await db.execute(select(jobs.c.id).where(mine, jobs.c.cancel.is_(False)))).scalars()
     return set(job_ids) - set(kept)
 
 
-async def progress(db: AsyncConnection, job_id: str, worker: str, values: Mapping[str, Any]) -> None:
+async def progress(db: Connection, job_id: str, worker: str, values: Mapping[str, Any]) -> None:
     mine = (jobs.c.id == job_id, jobs.c.worker == worker, jobs.c.state == "running")
     await db.execute(update(jobs).where(*mine).values(**values))
 
 
 async def finish(
-    db: AsyncConnection, job_id: str, worker: str, state: str, *, code: str | None = None, message: str | None = None
+    db: Connection, job_id: str, worker: str, state: str, *, code: str | None = None, message: str | None = None
 ) -> bool:
     """False when the job is another worker's by now."""
     ended = await db.execute(
@@ -124,7 +127,7 @@ async def finish(
     return bool(ended.rowcount)
 
 
-async def postpone(db: AsyncConnection, job_id: str, worker: str, *, wait_s: float, message: str) -> None:
+async def postpone(db: Connection, job_id: str, worker: str, *, wait_s: float, message: str) -> None:
     """Back into the queue, to be tried again after a while."""
     await db.execute(
         update(jobs)
@@ -133,7 +136,7 @@ async def postpone(db: AsyncConnection, job_id: str, worker: str, *, wait_s: flo
     )
 
 
-async def give_back(db: AsyncConnection, worker: str) -> None:
+async def give_back(db: Connection, worker: str) -> None:
     """A worker that ends in order leaves its jobs to the next one; that try does not count."""
     await db.execute(
         update(jobs)
@@ -142,7 +145,7 @@ async def give_back(db: AsyncConnection, worker: str) -> None:
     )
 
 
-async def cancel(db: AsyncConnection, job_id: str) -> bool:
+async def cancel(db: Connection, job_id: str) -> bool:
     """Ends a queued job at once and tells a running one's worker. False when it has ended already."""
     moment = now()
     ended = {"state": "cancelled", "stage": "cancelled", "finished_at": moment}
@@ -151,16 +154,16 @@ async def cancel(db: AsyncConnection, job_id: str) -> bool:
     return bool(queued.rowcount or running.rowcount)
 
 
-async def cancel_of_document(db: AsyncConnection, document_id: str, *, before: int | None = None) -> None:
+async def cancel_of_document(db: Connection, document_id: str, *, before: int | None = None) -> None:
     """Overtaken or deleted: what is queued for older versions ends as superseded, what runs is told to stop."""
     await _cancel_all(db, jobs.c.document_id == document_id, *([jobs.c.version < before] if before else []))
 
 
-async def cancel_of_collection(db: AsyncConnection, collection_id: str) -> None:
+async def cancel_of_collection(db: Connection, collection_id: str) -> None:
     await _cancel_all(db, jobs.c.collection_id == collection_id)
 
 
-async def _cancel_all(db: AsyncConnection, *mine: Any) -> None:
+async def _cancel_all(db: Connection, *mine: Any) -> None:
     await db.execute(
         update(jobs)
         .where(*mine, jobs.c.state == "queued")
@@ -175,7 +178,7 @@ async def _cancel_all(db: AsyncConnection, *mine: Any) -> None:
     await db.execute(update(jobs).where(*mine, jobs.c.state == "running").values(cancel=True))
 
 
-async def retry(db: AsyncConnection, job_id: str) -> bool:
+async def retry(db: Connection, job_id: str) -> bool:
     again = await db.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state.in_(("failed", "cancelled")))
@@ -196,12 +199,12 @@ async def retry(db: AsyncConnection, job_id: str) -> bool:
     return bool(again.rowcount)
 
 
-async def get(db: AsyncConnection, job_id: str) -> JobRow | None:
+async def get(db: Connection, job_id: str) -> JobRow | None:
     row = (await db.execute(select(*_COLUMNS).where(jobs.c.id == job_id))).mappings().first()
     return JobRow(**row) if row else None
 
 
-async def page(db: AsyncConnection, *, state: str | None, limit: int, cursor: str | None) -> Page[JobRow]:
+async def page(db: Connection, *, state: str | None, limit: int, cursor: str | None) -> Page[JobRow]:
     """The newest first."""
     query = select(*_COLUMNS)
     if state:
@@ -215,7 +218,7 @@ async def page(db: AsyncConnection, *, state: str | None, limit: int, cursor: st
     return Page(rows[:limit], encode_cursor("jobs", last.created_at, last.id) if last else None)
 
 
-async def counts(db: AsyncConnection) -> dict[str, int]:
+async def counts(db: Connection) -> dict[str, int]:
     found = await db.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state))
     known = {state: int(count) for state, count in found}
     return {state: known.get(state, 0) for state in ("queued", "running", "done", "failed", "cancelled")}

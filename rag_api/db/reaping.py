@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rag_api.db.database import Connection
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
 
 
@@ -20,7 +20,7 @@ class Remains:
     chunk_ids: dict[str, list[str]]
 
 
-async def remains(db: AsyncConnection, *, limit: int, document_id: str | None = None) -> list[Remains]:
+async def remains(db: Connection, *, limit: int, document_id: str | None = None) -> list[Remains]:
     query = select(versions).where(versions.c.reap.is_(True)).limit(limit)
     if document_id:
         query = query.where(versions.c.document_id == document_id)
@@ -36,7 +36,7 @@ async def remains(db: AsyncConnection, *, limit: int, document_id: str | None = 
     return found
 
 
-async def forget(db: AsyncConnection, gone: Sequence[Remains]) -> None:
+async def forget(db: Connection, gone: Sequence[Remains]) -> None:
     """Removes the rows, once nothing derived from them is left. A failed version stays listed with its reason."""
     for item in gone:
         of_chunks = (chunks.c.document_id == item.document_id, chunks.c.version == item.version)
@@ -59,7 +59,7 @@ async def forget(db: AsyncConnection, gone: Sequence[Remains]) -> None:
     )
 
 
-async def deleted_collections(db: AsyncConnection) -> dict[str, list[str]]:
+async def deleted_collections(db: Connection) -> dict[str, list[str]]:
     """Deleted collections with their generations."""
     query = (
         select(collections.c.id, generations.c.id)
@@ -72,7 +72,7 @@ async def deleted_collections(db: AsyncConnection) -> dict[str, list[str]]:
     return found
 
 
-async def mark_documents(db: AsyncConnection, collection_id: str, *, limit: int) -> int:
+async def mark_documents(db: Connection, collection_id: str, *, limit: int) -> int:
     """Marks documents of a deleted collection as deleted; how many are left to remove, these included."""
     mine = documents.c.collection_id == collection_id
     some = select(documents.c.id).where(mine, documents.c.deleted_at.is_(None)).limit(limit)
@@ -83,13 +83,13 @@ async def mark_documents(db: AsyncConnection, collection_id: str, *, limit: int)
     return int((await db.execute(select(func.count()).select_from(documents).where(mine))).scalar_one())
 
 
-async def bulk_files(db: AsyncConnection, collection_id: str) -> list[str]:
+async def bulk_files(db: Connection, collection_id: str) -> list[str]:
     """The originals of a collection's bulk loads, as far as they are still kept."""
     query = select(jobs.c.file).where(jobs.c.collection_id == collection_id, jobs.c.document_id.is_(None))
     return list((await db.execute(query)).scalars())
 
 
-async def forget_collection(db: AsyncConnection, collection_id: str) -> None:
+async def forget_collection(db: Connection, collection_id: str) -> None:
     await db.execute(delete(jobs).where(jobs.c.collection_id == collection_id, jobs.c.state != "running"))
     await db.execute(delete(generations).where(generations.c.collection_id == collection_id))
     await db.execute(delete(collections).where(collections.c.id == collection_id))

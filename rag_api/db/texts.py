@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import VersionKey
+from rag_api.db.database import Connection
 from rag_api.db.tables import chunks, collections, documents, texts, versions
 
 
@@ -20,7 +20,7 @@ class StoredText:
     pages: Sequence[tuple[int, int]]
 
 
-async def stored(db: AsyncConnection, key: VersionKey) -> StoredText | None:
+async def stored(db: Connection, key: VersionKey) -> StoredText | None:
     """Of a published version; None when it has been replaced or deleted."""
     query = (
         select(texts.c.text, texts.c.sections, texts.c.pages, versions.c.embedded_title, documents.c.collection_id)
@@ -38,7 +38,7 @@ async def stored(db: AsyncConnection, key: VersionKey) -> StoredText | None:
 
 
 async def _as_chunks_have_it(
-    db: AsyncConnection, key: VersionKey, collection_id: str
+    db: Connection, key: VersionKey, collection_id: str
 ) -> tuple[list[tuple[int, list[str]]], list[tuple[int, int]]]:
     """The structure of a text that was stored without it: where the chunks in use say another section or page."""
     query = (

@@ -3,17 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import and_, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import new_id
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.tables import documents, jobs, versions, workers
 
 FORGET_WORKERS_S = 3600
 
 
 async def queue_upkeep(
-    db: AsyncConnection, kind: str, source: str, *, collection_id: str | None = None, generation_id: str | None = None
+    db: Connection, kind: str, source: str, *, collection_id: str | None = None, generation_id: str | None = None
 ) -> str:
     """A job without a file: `reindex` of a collection into a generation, or `purge`."""
     job_id, moment = new_id("job"), now()
@@ -39,7 +38,7 @@ async def queue_upkeep(
     return job_id
 
 
-async def unfinished(db: AsyncConnection, kind: str, collection_id: str | None) -> str | None:
+async def unfinished(db: Connection, kind: str, collection_id: str | None) -> str | None:
     """The job of that kind that waits or runs."""
     query = select(jobs.c.id).where(
         jobs.c.kind == kind, jobs.c.collection_id.is_not_distinct_from(collection_id), _IS_UNFINISHED
@@ -47,19 +46,19 @@ async def unfinished(db: AsyncConnection, kind: str, collection_id: str | None) 
     return (await db.execute(query.limit(1))).scalar_one_or_none()
 
 
-async def waiting(db: AsyncConnection, kind: str) -> str | None:
+async def waiting(db: Connection, kind: str) -> str | None:
     """A job of that kind that nobody has begun with."""
     query = select(jobs.c.id).where(jobs.c.kind == kind, jobs.c.state == "queued").limit(1)
     return (await db.execute(query)).scalar_one_or_none()
 
 
-async def being_built(db: AsyncConnection) -> list[str]:
+async def being_built(db: Connection) -> list[str]:
     """The generations that reindexing jobs build."""
     query = select(jobs.c.generation_id).where(jobs.c.kind == "reindex", _IS_UNFINISHED)
     return [generation_id for generation_id in (await db.execute(query)).scalars() if generation_id]
 
 
-async def forget_gone(db: AsyncConnection) -> list[str]:
+async def forget_gone(db: Connection) -> list[str]:
     """Removes ended jobs of documents that are no more; gives the files of bulk loads that ended without success."""
     is_gone = and_(jobs.c.document_id.is_not(None), jobs.c.document_id.not_in(select(documents.c.id)))
     await db.execute(delete(jobs).where(is_gone, ~_IS_UNFINISHED))
@@ -67,7 +66,7 @@ async def forget_gone(db: AsyncConnection) -> list[str]:
     return list((await db.execute(select(jobs.c.file).where(bulk))).scalars())
 
 
-async def known_files(db: AsyncConnection) -> set[str]:
+async def known_files(db: Connection) -> set[str]:
     """The originals that are kept: of versions, and of bulk loads that are not done."""
     of_versions = select(versions.c.file).where(versions.c.file.is_not(None))
     bulk = select(jobs.c.file).where(jobs.c.kind == "ingest", jobs.c.document_id.is_(None), jobs.c.state != "done")
@@ -77,7 +76,7 @@ async def known_files(db: AsyncConnection) -> set[str]:
 _IS_UNFINISHED = jobs.c.state.in_(("queued", "running"))
 
 
-async def note_worker(db: AsyncConnection, worker: str) -> None:
+async def note_worker(db: Connection, worker: str) -> None:
     """A sign of life."""
     moment = datetime.now(UTC)
     old = (moment - timedelta(seconds=FORGET_WORKERS_S)).isoformat(timespec="milliseconds")
@@ -85,11 +84,11 @@ async def note_worker(db: AsyncConnection, worker: str) -> None:
     await db.execute(insert(workers).values(id=worker, seen_at=now()))
 
 
-async def forget_worker(db: AsyncConnection, worker: str) -> None:
+async def forget_worker(db: Connection, worker: str) -> None:
     await db.execute(delete(workers).where(workers.c.id == worker))
 
 
-async def worker_silent_s(db: AsyncConnection) -> float | None:
+async def worker_silent_s(db: Connection) -> float | None:
     """For how long no worker has given a sign of life; None when none ever has."""
     seen = (await db.execute(select(func.max(workers.c.seen_at)))).scalar_one_or_none()
     return (datetime.now(UTC) - datetime.fromisoformat(seen)).total_seconds() if seen else None

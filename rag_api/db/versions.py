@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import VersionKey, new_id
-from rag_api.db.database import now
+from rag_api.db.database import Connection, now
 from rag_api.db.tables import documents, texts, versions
 
 
@@ -51,7 +50,7 @@ class Described:
     page_starts: Sequence[tuple[int, int]] = ()
 
 
-async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Incoming]) -> list[Accepted]:
+async def accept(db: Connection, collection_id: str, incoming: Sequence[Incoming]) -> list[Accepted]:
     """A queued version for each, the first or one more. The sources must differ.
 
     The same bytes as in the newest version, unless that failed, make none; but a bulk load that was interrupted is
@@ -88,7 +87,7 @@ async def accept(db: AsyncConnection, collection_id: str, incoming: Sequence[Inc
     return accepted
 
 
-async def _newest(db: AsyncConnection, collection_id: str, sources: Sequence[str]) -> dict[str, Any]:
+async def _newest(db: Connection, collection_id: str, sources: Sequence[str]) -> dict[str, Any]:
     query = (
         select(*(documents.c[name] for name in ("id", "source", "newest")), *_OF_NEWEST)
         .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.newest))
@@ -118,7 +117,7 @@ def _version_values(document_id: str, number: int, incoming: Incoming, moment: s
     }
 
 
-async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
+async def describe(db: Connection, found: Sequence[Described]) -> None:
     """Writes what parsing found out about unpublished versions, unless they were given up; again replaces it."""
     keys = await _still_queued(db, found)
     found = [item for item in found if {"of_id": item.document_id, "of_version": item.version} in keys]
@@ -155,7 +154,7 @@ async def describe(db: AsyncConnection, found: Sequence[Described]) -> None:
     )
 
 
-async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
+async def publish(db: Connection, keys: Sequence[VersionKey]) -> None:
     """Moves each document's pointer to its version, never back; what that replaces is left to `reaping`.
 
     A version that has been given up meanwhile, as its job was cancelled, stays unpublished.
@@ -186,7 +185,7 @@ async def publish(db: AsyncConnection, keys: Sequence[VersionKey]) -> None:
         await db.execute(update(versions).where(is_older).values(status="superseded", reap=True), replacing)
 
 
-async def _still_queued(db: AsyncConnection, keys: Sequence[VersionKey | Described]) -> list[dict[str, Any]]:
+async def _still_queued(db: Connection, keys: Sequence[VersionKey | Described]) -> list[dict[str, Any]]:
     of_documents = versions.c.document_id.in_([key.document_id for key in keys])
     query = select(versions.c.document_id, versions.c.number).where(of_documents, versions.c.status == "queued")
     queued = {(row.document_id, row.number) for row in await db.execute(query)}
@@ -197,18 +196,18 @@ async def _still_queued(db: AsyncConnection, keys: Sequence[VersionKey | Describ
     ]
 
 
-async def status_of(db: AsyncConnection, document_id: str, version: int) -> str | None:
+async def status_of(db: Connection, document_id: str, version: int) -> str | None:
     query = select(versions.c.status).where(_is_version(document_id, version))
     return (await db.execute(query)).scalar_one_or_none()
 
 
-async def newest(db: AsyncConnection, document_id: str) -> int | None:
+async def newest(db: Connection, document_id: str) -> int | None:
     """The number of the newest version; None when the document is deleted."""
     query = select(documents.c.newest).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
     return (await db.execute(query)).scalar_one_or_none()
 
 
-async def fail(db: AsyncConnection, document_id: str, version: int, code: str, message: str) -> None:
+async def fail(db: Connection, document_id: str, version: int, code: str, message: str) -> None:
     """The version stays listed with its reason; what it left is reaped."""
     await db.execute(
         update(versions)
@@ -217,7 +216,7 @@ async def fail(db: AsyncConnection, document_id: str, version: int, code: str, m
     )
 
 
-async def fail_lines(db: AsyncConnection, bulk_job_id: str, code: str, message: str) -> None:
+async def fail_lines(db: Connection, bulk_job_id: str, code: str, message: str) -> None:
     """Those of a bulk load's lines that nobody will publish any more."""
     await db.execute(
         update(versions)
@@ -226,13 +225,13 @@ async def fail_lines(db: AsyncConnection, bulk_job_id: str, code: str, message: 
     )
 
 
-async def is_reaped(db: AsyncConnection, document_id: str, version: int) -> bool:
+async def is_reaped(db: Connection, document_id: str, version: int) -> bool:
     """Whether what a version left has been removed, or it is gone altogether."""
     query = select(versions.c.reap).where(_is_version(document_id, version))
     return not (await db.execute(query)).scalar_one_or_none()
 
 
-async def requeue(db: AsyncConnection, document_id: str, version: int) -> bool:
+async def requeue(db: Connection, document_id: str, version: int) -> bool:
     """Whether it can be tried again: it has failed, is not replaced, and nothing of it is being removed any more."""
     again = await db.execute(
         update(versions)

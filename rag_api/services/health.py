@@ -86,8 +86,7 @@ class Health:
         return f"no worker {since}, {waiting} jobs wait; see to the worker's process, its log says more"
 
     async def _catalogue(self) -> None:
-        async with self._db.read() as db:
-            await jobs.has_free(db)
+        await self._db.ask(jobs.has_free)
 
     async def _embed(self) -> None:
         await self._embedder.ping()

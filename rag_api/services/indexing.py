@@ -10,7 +10,7 @@ from ingest.documents import VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
 from rag_api.core.ports import LexicalIndex, VectorStore
 from rag_api.db import chunks, generations, indexes, versions
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.errors import Unavailable
 from rag_api.telemetry import log
 
@@ -54,11 +54,10 @@ class CatalogueSink:
         places_of: dict[str, list[int]] = {}
         for at, item in enumerate(wanted):
             places_of.setdefault(item.version.generation_id, []).append(at)
-        async with self._db.read() as db:
-            for generation_id, places in places_of.items():
-                vectors = await indexes.known_vectors(db, generation_id, [wanted[at] for at in places])
-                for at, vector in zip(places, vectors, strict=True):
-                    found[at] = vector
+        for generation_id, places in places_of.items():
+            vectors = await self._db.ask(indexes.known_vectors, generation_id, [wanted[at] for at in places])
+            for at, vector in zip(places, vectors, strict=True):
+                found[at] = vector
         return found
 
     async def index(self, items: Sequence[EmbeddedChunk]) -> None:
@@ -66,12 +65,8 @@ class CatalogueSink:
             await self._index(items)
 
     async def _index(self, items: Sequence[EmbeddedChunk]) -> None:
-        keys = {item.version for item in items}
-        async with self._db.write() as db:
-            alive = await indexes.alive(db, keys)
-            items = [item for item in items if item.version in alive]
-            if items:
-                await chunks.write(db, items)
+        alive = await self._db.change(_write_living, items)
+        items = [item for item in items if item.version in alive]
         for generation_id, mine in by_generation(items).items():
             ids = [item.version.chunk_id(item.chunk.index) for item in mine]
             vectors = np.stack([item.vector for item in mine])
@@ -79,8 +74,7 @@ class CatalogueSink:
             for result in await asyncio.gather(*both, return_exceptions=True):
                 if isinstance(result, BaseException):
                     raise result
-        async with self._db.read() as db:
-            given_up = alive - await indexes.alive(db, alive)
+        given_up = alive - await self._db.ask(indexes.alive, alive)
         if given_up:
             await self._take_back([(item.version, item.chunk.index) for item in items if item.version in given_up])
 
@@ -103,8 +97,7 @@ class CatalogueSink:
             ids.setdefault(key.generation_id, []).append(key.chunk_id(index))
         for generation_id, mine in ids.items():
             await self._remove(generation_id, mine)
-        async with self._db.write() as db:
-            await chunks.forget(db, given_up)
+        await self._db.change(chunks.forget, given_up)
 
     async def _remove(self, generation_id: str, ids: Sequence[str]) -> None:
         await patiently(lambda: self._store.delete(generation_id, ids), patience_s=self._patience_s)
@@ -112,21 +105,32 @@ class CatalogueSink:
 
     async def trim(self, counts: Mapping[VersionKey, int]) -> None:
         """Removes what earlier tries at these versions wrote after the chunks that they have now."""
-        async with self._db.read() as db:
-            given_up = await indexes.beyond(db, counts)
+        given_up = await self._db.ask(indexes.beyond, counts)
         if given_up:
             async with self.turn:
                 await self._take_back(given_up)
 
     async def publish(self, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
-        async with self.turn, self._db.write() as db:
-            alive = await indexes.alive(db, counts)
-            whole = await indexes.whole(db, {key: counts[key] for key in alive})
-            if whole:
-                await generations.note_indexed(db, whole)
-            refused = await generations.unused(db, alive) | (alive - whole.keys())
-            await versions.publish(db, [key for key in counts if key in whole and key not in refused])
-        return refused
+        async with self.turn:
+            return await self._db.change(_publish, counts)
+
+
+async def _write_living(db: Connection, items: Sequence[EmbeddedChunk]) -> set[VersionKey]:
+    """Writes the chunks of those versions that may yet be seen, which are given."""
+    alive = await indexes.alive(db, {item.version for item in items})
+    if living := [item for item in items if item.version in alive]:
+        await chunks.write(db, living)
+    return alive
+
+
+async def _publish(db: Connection, counts: Mapping[VersionKey, int]) -> set[VersionKey]:
+    alive = await indexes.alive(db, counts)
+    whole = await indexes.whole(db, {key: counts[key] for key in alive})
+    if whole:
+        await generations.note_indexed(db, whole)
+    refused = await generations.unused(db, alive) | (alive - whole.keys())
+    await versions.publish(db, [key for key in counts if key in whole and key not in refused])
+    return refused
 
 
 def by_generation(items: Sequence[EmbeddedChunk]) -> dict[str, list[EmbeddedChunk]]:

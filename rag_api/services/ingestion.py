@@ -15,7 +15,7 @@ from ingest.pipeline import Draft, Refused
 from ingest.sandbox import SplitDocument
 from ingest.split import Splitting
 from rag_api.db import generations, versions
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.db.rows import JobRow
 from rag_api.db.versions import Described, Incoming
 from rag_api.services.indexing import CatalogueSink
@@ -66,8 +66,7 @@ class Ingestion:
 
     async def _ingest(self, job: JobRow, progress: Progress) -> None:
         assert job.collection_id
-        async with self._db.read() as db:
-            generation = await generations.in_use(db, job.collection_id)
+        generation = await self._db.ask(generations.in_use, job.collection_id)
         line = await self._pipelines.into(generation, what=job.source)
         source = Source(job.source, job.media_type, self._files.path(job.file))
         async with aclosing(self._parsers.parse(source, job.title, line.tokenizer, line.splitting)) as parsed:
@@ -86,8 +85,7 @@ class Ingestion:
         self, job: JobRow, progress: Progress, line: Line, key: VersionKey, found: SplitDocument
     ) -> None:
         await self._sink.trim({key: len(found.chunks)})
-        async with self._db.write() as db:
-            await versions.describe(db, [_described(key, found, job.metadata)])
+        await self._db.change(versions.describe, [_described(key, found, job.metadata)])
         progress.add(chunks_total=len(found.chunks))
         progress.stage("embed")
         await line.pipeline.ingest(self._draft(progress, key, found))
@@ -118,17 +116,7 @@ class Ingestion:
         self, job: JobRow, progress: Progress, generation_id: str, batch: Mapping[str, SplitDocument]
     ) -> list[tuple[VersionKey, SplitDocument]]:
         """Those of the documents that are not in the collection as they are, with the version that each becomes."""
-        incoming = [_incoming(job, name, found) for name, found in batch.items()]
-        assert job.collection_id
-        async with self._db.write() as db:
-            accepted = await versions.accept(db, job.collection_id, incoming)
-            fresh = [
-                (VersionKey(generation_id, row.document_id, row.version), found)
-                for row, found in zip(accepted, batch.values(), strict=True)
-                if row.version is not None
-            ]
-            if fresh:
-                await versions.describe(db, [_described(key, found, job.metadata) for key, found in fresh])
+        fresh = await self._db.change(_accept, job, generation_id, batch)
         await self._sink.trim({key: len(found.chunks) for key, found in fresh})
         total = sum(len(found.chunks) for _, found in fresh)
         progress.add(documents_done=len(batch) - len(fresh), chunks_total=total)
@@ -143,8 +131,7 @@ class Ingestion:
             progress.add(documents_done=1)
         except IngestError as error:
             progress.failed(found.document.source or "", error)
-            async with self._db.write() as db:
-                await versions.fail(db, key.document_id, key.version, error.code, str(error))
+            await self._db.change(versions.fail, key.document_id, key.version, error.code, str(error))
         finally:
             room.release()
 
@@ -197,3 +184,19 @@ def _incoming(job: JobRow, name: str, found: SplitDocument) -> Incoming:
         metadata=dict(document.metadata) | dict(job.metadata),
         acl=document.acl or tuple(job.acl),
     )
+
+
+async def _accept(
+    db: Connection, job: JobRow, generation_id: str, batch: Mapping[str, SplitDocument]
+) -> list[tuple[VersionKey, SplitDocument]]:
+    assert job.collection_id
+    incoming = [_incoming(job, name, found) for name, found in batch.items()]
+    accepted = await versions.accept(db, job.collection_id, incoming)
+    fresh = [
+        (VersionKey(generation_id, row.document_id, row.version), found)
+        for row, found in zip(accepted, batch.values(), strict=True)
+        if row.version is not None
+    ]
+    if fresh:
+        await versions.describe(db, [_described(key, found, job.metadata) for key, found in fresh])
+    return fresh

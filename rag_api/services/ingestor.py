@@ -9,7 +9,7 @@ from typing import Protocol
 from ingest.errors import IngestError, ParserCrashed, ParserTimedOut
 from rag_api.core.ports import Doorbell
 from rag_api.db import jobs, upkeep, versions
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.db.rows import JobRow
 from rag_api.errors import ContentGone, RagError, StorageFull, Unavailable
 from rag_api.services.progress import Progress
@@ -96,14 +96,11 @@ class Ingestor:
             return []
 
     async def _claim(self, count: int) -> list[JobRow]:
-        async with self._db.read() as db:  # looking costs no writer's turn
-            waiting = await jobs.has_free(db)
-        if not waiting:
+        if not await self._db.ask(jobs.has_free):  # looking costs no writer's turn
             return []
-        async with self._db.write() as db:
-            return await jobs.claim(
-                db, self._worker, count=count, lease_s=self._options.lease_s, besides=list(self._in_hand)
-            )
+        return await self._db.change(
+            jobs.claim, self._worker, count=count, lease_s=self._options.lease_s, besides=list(self._in_hand)
+        )
 
     def _start(self, job: JobRow) -> None:
         progress = Progress({"stage": "parse", "chunks_done": 0, "chunks_total": 0, "documents_done": 0})
@@ -116,8 +113,7 @@ class Ingestor:
         while True:
             try:
                 if silent_s >= SIGN_OF_LIFE_S:
-                    async with self._db.write() as db:
-                        await upkeep.note_worker(db, self._worker)
+                    await self._db.change(upkeep.note_worker, self._worker)
                     silent_s = 0
                 await self._tick()
             except Unavailable as error:  # a full disk: who else would claim its jobs can't write it down either
@@ -129,12 +125,14 @@ class Ingestor:
         """Renews leases, writes progress, and stops what was cancelled."""
         if not self._in_hand:
             return
-        async with self._db.write() as db:
-            lost = await jobs.heartbeat(db, self._worker, list(self._in_hand), lease_s=self._options.lease_s)
-            for item in self._in_hand.values():
-                if item.progress.changed:
-                    item.progress.changed = False
-                    await jobs.progress(db, item.job.id, self._worker, dict(item.progress.values))
+        news = {}
+        for item in self._in_hand.values():
+            if item.progress.changed:
+                item.progress.changed = False
+                news[item.job.id] = dict(item.progress.values)
+        lost = await self._db.change(
+            jobs.heartbeat, self._worker, list(self._in_hand), lease_s=self._options.lease_s, news=news
+        )
         for job_id in lost:
             mine = self._in_hand.get(job_id)
             if mine and mine.task:
@@ -171,8 +169,7 @@ class Ingestor:
     async def _refuse(self, item: _InHand, error: IngestError | ContentGone) -> None:
         job = item.job
         if job.document_id and job.version:
-            async with self._db.read() as db:
-                status = await versions.status_of(db, job.document_id, job.version)
+            status = await self._db.ask(versions.status_of, job.document_id, job.version)
             if status in (None, "superseded"):  # its file may be gone already, which is not the file's fault
                 await self._finish(item, "cancelled", *_SUPERSEDED)
                 return
@@ -188,15 +185,13 @@ class Ingestor:
             if failures and not done:
                 return "failed", "nothing_accepted", f"{job.source}: none of its documents could be ingested"
             return "done", None, None
-        async with self._db.read() as db:
-            status = await versions.status_of(db, job.document_id, job.version or 0)
+        status = await self._db.ask(versions.status_of, job.document_id, job.version or 0)
         return ("done", None, None) if status == "ready" else ("cancelled", *_SUPERSEDED)
 
     async def _why_cancelled(self, job: JobRow) -> tuple[str, str]:
         if not job.document_id:
             return "cancelled", "its job was cancelled"
-        async with self._db.read() as db:
-            newest = await versions.newest(db, job.document_id)
+        newest = await self._db.ask(versions.newest, job.document_id)
         return _SUPERSEDED if newest != job.version else ("cancelled", "its job was cancelled")
 
     async def _try_again(self, item: _InHand, error: Exception) -> None:
@@ -209,17 +204,16 @@ class Ingestor:
             return
         log(__name__).info("to be tried again", job_id=job.id, source=job.source, reason=said)
         try:
-            async with self._db.write() as db:
-                wait_s = 2.0**job.attempts
-                await jobs.postpone(db, job.id, self._worker, wait_s=wait_s, message=said)
+            await self._db.change(jobs.postpone, job.id, self._worker, wait_s=2.0**job.attempts, message=said)
         except StorageFull:  # its lease runs out, and whoever can write that down tries it again
             log(__name__).warning("can't be postponed", job_id=job.id, source=job.source)
 
     async def _finish(self, item: _InHand, state: str, code: str | None = None, message: str | None = None) -> bool:
         """False, and nothing is done, when the job is another worker's by now."""
         job = item.job
-        async with self._db.write() as db:
-            values = {name: value for name, value in item.progress.values.items() if name != "stage"}
+        values = {name: value for name, value in item.progress.values.items() if name != "stage"}
+
+        async def finish(db: Connection) -> bool:
             await jobs.progress(db, job.id, self._worker, values)
             if not await jobs.finish(db, job.id, self._worker, state, code=code, message=message):
                 return False
@@ -227,7 +221,9 @@ class Ingestor:
                 await versions.fail(db, job.document_id, job.version, code or state, message or state)
             elif state != "done":
                 await versions.fail_lines(db, job.id, code or state, message or state)
-        return True
+            return True
+
+        return await self._db.change(finish)
 
 
 _SUPERSEDED = ("superseded", "a newer version of the document has been accepted, or it has been deleted")

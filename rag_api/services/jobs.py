@@ -51,15 +51,13 @@ class Jobs:
         return await self.get(job_id)
 
     async def get(self, job_id: str) -> JobRow:
-        async with self._db.read() as db:
-            row = await jobs.get(db, job_id)
+        row = await self._db.ask(jobs.get, job_id)
         if row is None:
             raise JobNotFound(job_id)
         return row
 
     async def page(self, *, state: str | None, limit: int, cursor: str | None) -> Page[JobRow]:
-        async with self._db.read() as db:
-            return await jobs.page(db, state=state, limit=limit, cursor=cursor)
+        return await self._db.ask(jobs.page, state=state, limit=limit, cursor=cursor)
 
     async def watch(self, job_id: str) -> AsyncGenerator[JobRow, None]:
         """The job now and after each change, until it has ended."""

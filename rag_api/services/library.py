@@ -68,8 +68,7 @@ class Library:
             return await collections.fact(db, fact) is not None
 
     async def note(self, fact: str) -> None:
-        async with self._db.write() as db:
-            await collections.note(db, fact)
+        await self._db.change(collections.note, fact)
 
     async def create_collection(
         self, name: str, description: str, metadata: Mapping[str, Any], embedder: str | None = None
@@ -77,20 +76,18 @@ class Library:
         """Raises EmbedderUnavailable for a model that can't be loaded."""
         if embedder:
             await self._embedders.of(embedder).identity()
-        async with self._db.write() as db:
-            return await collections.create(db, name, description=description, metadata=metadata, embedder=embedder)
+        return await self._db.change(
+            collections.create, name, description=description, metadata=metadata, embedder=embedder
+        )
 
     async def collection(self, name: str) -> CollectionRow:
-        async with self._db.read() as db:
-            return await collections.get(db, name)
+        return await self._db.ask(collections.get, name)
 
     async def collections(self, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
-        async with self._db.read() as db:
-            return await collections.page(db, limit=limit, cursor=cursor)
+        return await self._db.ask(collections.page, limit=limit, cursor=cursor)
 
     async def change_collection(self, name: str, values: Mapping[str, Any]) -> CollectionRow:
-        async with self._db.write() as db:
-            return await collections.change(db, name, values)
+        return await self._db.change(collections.change, name, values)
 
     async def delete_collection(self, name: str) -> CollectionRow:
         async with self._db.write() as db:
@@ -112,7 +109,6 @@ class Library:
     async def _add(self, collection_id: str, uploads: Sequence[Upload]) -> list[UploadRow]:
         """Their files first, then all their rows in one transaction."""
         kept: list[Stored] = []
-        rows: list[UploadRow] = []
         try:
             keeping = (self._files.keep(upload.file) for upload in uploads)
             results = await asyncio.gather(*keeping, return_exceptions=True)
@@ -120,9 +116,7 @@ class Library:
             for failure in results:
                 if isinstance(failure, BaseException):
                     raise failure
-            async with self._db.write() as db:
-                for upload, stored in zip(uploads, kept, strict=True):
-                    rows.append(await self._queue(db, collection_id, upload, stored))
+            rows = await self._db.change(_queue_all, collection_id, uploads, kept)
         except BaseException:
             for stored in kept:
                 await self._files.delete(stored.name)
@@ -132,38 +126,6 @@ class Library:
             if row.status != "queued":
                 await self._files.delete(stored.name)
         return rows
-
-    async def _queue(self, db: Connection, collection_id: str, upload: Upload, stored: Stored) -> UploadRow:
-        """The version's row and the job's row."""
-        try:
-            if not stored.size:
-                raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
-            media_type = upload.media_type or media_type_of(upload.filename, stored.head)
-        except IngestError as error:
-            rejection = {"code": error.code, "message": str(error)}
-            return UploadRow(None, upload.filename, None, "rejected", rejection)
-        source = upload.source or upload.filename
-        work = Work(
-            collection_id, source, media_type, stored.name, metadata=upload.metadata, acl=upload.acl, title=upload.title
-        )
-        if is_bulk(media_type):
-            return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
-        incoming = Incoming(
-            source=source,
-            sha256=stored.sha256,
-            bytes=stored.size,
-            media_type=media_type,
-            title=upload.title or PurePosixPath(upload.filename).stem,
-            file=stored.name,
-            metadata=upload.metadata,
-            acl=upload.acl,
-        )
-        [accepted] = await versions.accept(db, collection_id, [incoming])
-        if accepted.version is None:
-            return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
-        await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
-        job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
-        return UploadRow(accepted.document_id, upload.filename, job_id, "queued")
 
     async def documents(
         self, collection: str, *, status: str | None, limit: int, cursor: str | None
@@ -208,8 +170,7 @@ class Library:
                 "should be"
             )
         if values:
-            async with self._db.write() as db:
-                await documents.change(db, document_id, found.version, values)
+            await self._db.change(documents.change, document_id, found.version, values)
         return await self.document(collection, document_id)
 
     async def delete_documents(self, collection: str, raw_filter: Mapping[str, Any]) -> list[Receipt]:
@@ -235,3 +196,42 @@ class Library:
             await jobs.cancel_of_document(db, document_id)
         await self._runs.redact(document_id)
         return Receipt(document_id, found.chunks, found.chunks, found.bytes, purged=False)
+
+
+async def _queue_all(
+    db: Connection, collection_id: str, uploads: Sequence[Upload], kept: Sequence[Stored]
+) -> list[UploadRow]:
+    return [await _queue(db, collection_id, upload, stored) for upload, stored in zip(uploads, kept, strict=True)]
+
+
+async def _queue(db: Connection, collection_id: str, upload: Upload, stored: Stored) -> UploadRow:
+    """The version's row and the job's row."""
+    try:
+        if not stored.size:
+            raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
+        media_type = upload.media_type or media_type_of(upload.filename, stored.head)
+    except IngestError as error:
+        rejection = {"code": error.code, "message": str(error)}
+        return UploadRow(None, upload.filename, None, "rejected", rejection)
+    source = upload.source or upload.filename
+    work = Work(
+        collection_id, source, media_type, stored.name, metadata=upload.metadata, acl=upload.acl, title=upload.title
+    )
+    if is_bulk(media_type):
+        return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
+    incoming = Incoming(
+        source=source,
+        sha256=stored.sha256,
+        bytes=stored.size,
+        media_type=media_type,
+        title=upload.title or PurePosixPath(upload.filename).stem,
+        file=stored.name,
+        metadata=upload.metadata,
+        acl=upload.acl,
+    )
+    [accepted] = await versions.accept(db, collection_id, [incoming])
+    if accepted.version is None:
+        return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
+    await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
+    job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
+    return UploadRow(accepted.document_id, upload.filename, job_id, "queued")

@@ -72,8 +72,7 @@ class Pipelines:
         identity = await patiently(embedder.identity, patience_s=self._cutting.patience_s)
         row = generation
         if row.fingerprint is None:
-            async with self._db.write() as db:
-                row = await generations.settle(db, generation.id, identity, f"{SPLITTER_VERSION}")
+            row = await self._db.change(generations.settle, generation.id, identity, f"{SPLITTER_VERSION}")
         if row.fingerprint != identity.fingerprint:
             raise EmbedderFailed(
                 f"{what}: its collection is indexed with the embedder {row.model!r} ({row.fingerprint}), which is now "

@@ -38,7 +38,6 @@ class Purging:
                 if not await self._upkeep.begin_anew():
                     for row in rows:
                         await self._reconciler.rebuild(row.id)
-                async with self._db.write() as db:
-                    await collections.forget_fact(db, REMOVED_FACT)
+                await self._db.change(collections.forget_fact, REMOVED_FACT)
             progress.stage("log")
             await self._db.truncate_log()

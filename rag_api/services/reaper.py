@@ -36,8 +36,7 @@ class Reaper:
             deleted = await reaping.deleted_collections(db)
             abandoned = await generations.abandoned(db, await upkeep.being_built(db))
         if found or deleted or abandoned:
-            async with self._db.write() as db:
-                await collections.note(db, REMOVED_FACT)
+            await self._db.change(collections.note, REMOVED_FACT)
         if found:
             await self._remove(found)
         for collection_id, generation_ids in deleted.items():
@@ -68,8 +67,7 @@ class Reaper:
         for generation_id, ids in by_generation.items():
             await self._store.delete(generation_id, ids)
             await self._lexical.delete(generation_id, ids)
-        async with self._db.write() as db:
-            await reaping.forget(db, gone)
+        await self._db.change(reaping.forget, gone)
         for item in gone:
             if item.file and item.status != "failed":  # a failed one can be tried again
                 await self._files.delete(item.file)
@@ -80,10 +78,8 @@ class Reaper:
         await self._lexical.drop(generation_id)
         has_more = True
         while has_more:
-            async with self._db.write() as db:
-                has_more = await indexes.forget_generation(db, generation_id, limit=ROWS_AT_ONCE)
-        async with self._db.write() as db:
-            await generations.forget(db, generation_id)
+            has_more = await self._db.change(indexes.forget_generation, generation_id, limit=ROWS_AT_ONCE)
+        await self._db.change(generations.forget, generation_id)
 
     async def _remove_collection(self, collection_id: str, generation_ids: list[str]) -> None:
         for generation_id in generation_ids:

@@ -55,8 +55,7 @@ class Reconciler:
 
     async def reconcile(self) -> list[Drift]:
         """Every generation in turn; what was wrong. Raises VectorStoreUnavailable when the store is away."""
-        async with self._db.read() as db:
-            rows = await generations.alive(db)
+        rows = await self._db.ask(generations.alive)
         found = [await self._one(row.id, is_unfinished=not row.is_whole) for row in rows]
         for drift in found:
             if drift:
@@ -92,8 +91,7 @@ class Reconciler:
     async def _is_sound(self, generation_id: str, there: Collection[str]) -> bool:
         """Whether the vectors of ids that are there are found by asking for them."""
         sample = random.sample(sorted(there), min(SAMPLE, len(there)))
-        async with self._db.read() as db:
-            chunks = await indexes.some(db, generation_id, sample)
+        chunks = await self._db.ask(indexes.some, generation_id, sample)
         if not chunks:
             return True
         nearest = await self._store.nearest(generation_id, np.stack([item.vector for item in chunks]))
@@ -117,12 +115,10 @@ class Reconciler:
             await self._note(generation_id, None, None)
 
     async def _note(self, generation_id: str, done: int | None, total: int | None) -> None:
-        async with self._db.write() as db:
-            await generations.note_rebuilding(db, generation_id, done, total)
+        await self._db.change(generations.note_rebuilding, generation_id, done, total)
 
     async def _upsert(self, generation_id: str, ids: list[str]) -> None:
-        async with self._db.read() as db:
-            chunks = await indexes.some(db, generation_id, ids)
+        chunks = await self._db.ask(indexes.some, generation_id, ids)
         if chunks:
             vectors = np.stack([item.vector for item in chunks])
             await self._store.upsert(
@@ -160,8 +156,7 @@ class Reconciler:
         if extra:
             await self._lexical.delete(generation_id, sorted(extra))
         for at in range(0, len(missing), ROWS_A_STEP):
-            async with self._db.read() as db:
-                chunks = await indexes.some(db, generation_id, missing[at : at + ROWS_A_STEP])
+            chunks = await self._db.ask(indexes.some, generation_id, missing[at : at + ROWS_A_STEP])
             await self._lexical.write(generation_id, chunks)
             await asyncio.sleep(0)
         if missing:

@@ -32,8 +32,7 @@ class Reindexing:
         What is published meanwhile is caught up with; what an earlier try has built stays.
         """
         assert job.generation_id and job.collection_id
-        async with self._db.read() as db:
-            generation = await generations.find(db, job.generation_id)
+        generation = await self._db.ask(generations.find, job.generation_id)
         if generation is None:
             raise ContentGone(f"{job.source}: the index that this job was building has been dropped; start a new one")
         line = await self._pipelines.into(generation, what=job.source)
@@ -60,8 +59,7 @@ class Reindexing:
         await asyncio.sleep((time.monotonic() - began) * (1 - self._share) / self._share)
 
     async def _build_one(self, line: Line, key: VersionKey, progress: Progress) -> None:
-        async with self._db.read() as db:
-            stored = await texts.stored(db, key)
+        stored = await self._db.ask(texts.stored, key)
         if stored is None:  # replaced or deleted meanwhile
             return
         document = Document(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from rag_api.core.hits import Hit, IndexedChunk, Scored, Scores
 from rag_api.core.ports import Embedders, LexicalIndex, VectorStore
 from rag_api.core.ranking import fuse, only
 from rag_api.db import chunks, collections, documents, indexes
-from rag_api.db.database import Database
+from rag_api.db.database import Connection, Database
 from rag_api.db.rows import GenerationRow
 from rag_api.errors import EmbedderUnavailable, Unavailable, VectorStoreUnavailable
 from rag_api.telemetry import SEARCH_S, log
@@ -85,7 +85,7 @@ class Retriever:
         while True:
             tries += 1
             ranked, degraded, is_all = await self._ranked(scope, search, candidates)
-            hits, gone = await self._published(scope, ranked, search.top_k)
+            hits, gone = await self._db.ask(_published, scope, ranked, search.top_k)
             if len(hits) >= search.top_k:
                 break
             if not is_all and candidates < MOST_CANDIDATES:
@@ -99,11 +99,11 @@ class Retriever:
         return Found(hits, round(1000 * took_s, 2), degraded)
 
     async def _scope(self, collection: str, wanted: Filter | None) -> _Scope:
+        if wanted is None:
+            return _Scope((await self._db.ask(collections.in_use, collection))[1], None)
         async with self._db.read() as db:
             row, generation = await collections.in_use(db, collection)
-            records = await documents.records(db, row.id) if wanted else []
-        if wanted is None:
-            return _Scope(generation, None)
+            records = await documents.records(db, row.id)
         passing = [record for record in records if matches(wanted, seen_by_filter(record))]
         return _Scope(generation, {record["document_id"]: record["chunks"] for record in passing})
 
@@ -160,8 +160,7 @@ class Retriever:
 
     async def _exact(self, scope: _Scope, vector: Any, candidates: int) -> list[Scored]:
         """Few chunks pass the filter: the cosine of each, without the vector index."""
-        async with self._db.read() as db:
-            ids, vectors = await chunks.vectors(db, scope.generation.id, list(scope.among or ()))
+        ids, vectors = await self._db.ask(chunks.vectors, scope.generation.id, list(scope.among or ()))
         if not ids:
             return []
         scores = vectors @ vector
@@ -173,34 +172,32 @@ class Retriever:
             return []
         return await self._lexical.search(scope.generation.id, search.query, top_k=candidates, documents=scope.among)
 
-    async def _published(
-        self, scope: _Scope, ranked: list[tuple[str, Scores]], top_k: int
-    ) -> tuple[list[Hit], list[str]]:
-        """The best of the ranking that are current, each text once, and the ids before them that are not current.
 
-        They are looked up as few at a time as will do.
-        """
-        found: dict[str, tuple[IndexedChunk, Scores]] = {}
-        gone: list[str] = []
-        at = 0
-        async with self._db.read() as db:
-            while at < len(ranked) and len(found) < top_k:
-                some = ranked[at : at + 2 * top_k]
-                at += len(some)
-                known = await chunks.published(
-                    db, scope.generation.id, [chunk_id for chunk_id, _ in some], among=scope.among
-                )
-                gone += [
-                    chunk_id
-                    for chunk_id, _ in some
-                    if chunk_id not in known and (scope.among is None or chunk_id.split(":")[0] in scope.among)
-                ]
-                for chunk_id, scores in some:
-                    if chunk_id in known and len(found) < top_k:
-                        found.setdefault(known[chunk_id].text, (known[chunk_id], scores))
-            holders = await indexes.same_texts(db, scope.generation.id, found, among=scope.among)
-        hits = [
-            Hit(rank, chunk, scores, tuple(one for one in holders[text] if one.document_id != chunk.document_id))
-            for rank, (text, (chunk, scores)) in enumerate(found.items(), start=1)
+async def _published(
+    db: Connection, scope: _Scope, ranked: Sequence[tuple[str, Scores]], top_k: int
+) -> tuple[list[Hit], list[str]]:
+    """The best of the ranking that are current, each text once, and the ids before them that are not current.
+
+    They are looked up as few at a time as will do.
+    """
+    found: dict[str, tuple[IndexedChunk, Scores]] = {}
+    gone: list[str] = []
+    at = 0
+    while at < len(ranked) and len(found) < top_k:
+        some = ranked[at : at + 2 * top_k]
+        at += len(some)
+        known = await chunks.published(db, scope.generation.id, [chunk_id for chunk_id, _ in some], among=scope.among)
+        gone += [
+            chunk_id
+            for chunk_id, _ in some
+            if chunk_id not in known and (scope.among is None or chunk_id.split(":")[0] in scope.among)
         ]
-        return hits, gone
+        for chunk_id, scores in some:
+            if chunk_id in known and len(found) < top_k:
+                found.setdefault(known[chunk_id].text, (known[chunk_id], scores))
+    holders = await indexes.same_texts(db, scope.generation.id, found, among=scope.among)
+    hits = [
+        Hit(rank, chunk, scores, tuple(one for one in holders.get(text, ()) if one.document_id != chunk.document_id))
+        for rank, (text, (chunk, scores)) in enumerate(found.items(), start=1)
+    ]
+    return hits, gone

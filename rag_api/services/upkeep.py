@@ -78,8 +78,7 @@ class Upkeep:
             if not await self.begin_anew():
                 raise
             return
-        async with self._db.write() as db:
-            await collections.note(db, CHECKED_FACT, incarnation)
+        await self._db.change(collections.note, CHECKED_FACT, incarnation)
         self._checked = incarnation
 
     async def begin_anew(self) -> bool:

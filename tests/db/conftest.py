@@ -13,7 +13,7 @@ from rag_api.db.database import Database, migrate
 @pytest.fixture(scope="session")
 async def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("catalogue") / "empty.db"
-    await asyncio.to_thread(migrate, f"sqlite+aiosqlite:///{file}")
+    await asyncio.to_thread(migrate, f"sqlite:///{file}")
     return file
 
 
@@ -21,6 +21,6 @@ async def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def db(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
     file = tmp_path / "catalogue.db"
     shutil.copy(migrated, file)
-    database = Database(f"sqlite+aiosqlite:///{file}")
+    database = Database(f"sqlite:///{file}")
     yield database
     await database.close()

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
 
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import collections, generations
@@ -18,8 +19,9 @@ async def test_the_tables_are_what_the_migrations_make(db: Database) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
         return list(compare_metadata(context, metadata))
 
-    async with db.read() as rows:
-        assert await rows.run_sync(differences) == []
+    engine = create_engine(make_url(db.url).set(drivername="sqlite"))
+    with engine.connect() as connection:
+        assert differences(connection) == []
 
 
 async def test_sqlite_keeps_foreign_keys_and_writes_ahead(db: Database) -> None:

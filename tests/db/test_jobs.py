@@ -26,7 +26,7 @@ async def finish(db: Database, job_id: str, worker: str = "w1", state: str = "do
 
 async def heartbeat(db: Database, worker: str, *job_ids: str, lease_s: float = 60) -> set[str]:
     async with db.write() as rows:
-        return await jobs.heartbeat(rows, worker, job_ids, lease_s=lease_s)
+        return await jobs.heartbeat(rows, worker, job_ids, lease_s=lease_s, news={})
 
 
 async def cancel(db: Database, job_id: str) -> bool:

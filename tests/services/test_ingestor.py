@@ -29,7 +29,7 @@ class SlowLabour:
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalogue.db'}"
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     await asyncio.to_thread(migrate, url)
     database = Database(url)
     yield database

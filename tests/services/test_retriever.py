@@ -40,7 +40,7 @@ class NoEmbedders:
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalogue.db'}"
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     await asyncio.to_thread(migrate, url)
     database = Database(url)
     yield database

@@ -28,7 +28,7 @@ async def keep(files: FileStore, *, age_s: float) -> StoredFile:
 
 
 async def test_only_what_is_old_and_unknown_is_removed(tmp_path: Path, files: FileStore) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalogue.db'}"
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     await asyncio.to_thread(migrate, url)
     db = Database(url)
     known, unknown = await keep(files, age_s=2 * UNDER_WAY_S), await keep(files, age_s=2 * UNDER_WAY_S)

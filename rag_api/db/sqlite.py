@@ -1,0 +1,163 @@
+"""SQLite behind the event loop: a statement, or a whole function of statements, is one trip to a thread.
+
+A trip costs some 0.1 ms and the interpreter's lock twice. A driver that makes one for each step of a statement spends
+more on them than SQLite spends on the query.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+T = TypeVar("T")
+READERS = 8
+BUSY_S = 20
+TURN_S = 30
+TRUNCATE_S = 60
+PRAGMAS = (f"busy_timeout={BUSY_S * 1000}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
+           "secure_delete=ON", "cache_size=-32000", "mmap_size=268435456")  # fmt: skip
+
+
+class Sqlite:
+    """One writer at a time, which takes the lock at its start (BEGIN IMMEDIATE), so it waits instead of failing."""
+
+    def __init__(self, url: str) -> None:
+        file = make_url(url).set(drivername="sqlite")
+        self._readers = _Side(_engine(file, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
+        self._writers = _Side(_engine(file, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
+        self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
+
+    @asynccontextmanager
+    async def transaction(self, *, is_write: bool) -> AsyncIterator["Remote"]:
+        side = self._writers if is_write else self._readers
+        async with side.turn():
+            connection = Remote(self._trip, side.engine)
+            try:
+                yield connection
+            except BaseException:
+                await self._trip(connection.end, False)
+                raise
+            await self._trip(connection.end, True)
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any, *, is_write: bool
+    ) -> T:
+        side = self._writers if is_write else self._readers
+        async with side.turn():
+            return await self._trip(_whole, side.engine, function, args, kwargs)
+
+    async def truncate_log(self) -> None:
+        async with asyncio.timeout(TRUNCATE_S), self._writers.turn():
+            while True:
+                if not await self._trip(_is_log_in_use, self._writers.engine):
+                    return
+                await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        await self._trip(self._readers.engine.dispose)
+        await self._trip(self._writers.engine.dispose)
+        self._threads.shutdown()
+
+    async def _trip(self, function: Callable[..., T], *args: Any) -> T:
+        trip = asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        try:
+            return await asyncio.shield(trip)
+        except asyncio.CancelledError:
+            while not trip.done():  # or the connection would serve two
+                try:
+                    await asyncio.wait([trip])
+                except asyncio.CancelledError:
+                    continue
+            trip.exception()
+            raise
+
+
+class Remote:
+    """A connection whose statements are made in a thread, their rows read there."""
+
+    def __init__(self, trip: Callable[..., Coroutine[Any, Any, Any]], engine: sa.Engine) -> None:
+        self._trip = trip
+        self._engine = engine
+        self._connection: sa.Connection | None = None
+
+    async def execute(self, statement: sa.Executable, parameters: Any = None, /) -> sa.CursorResult[*tuple[Any, ...]]:
+        result: sa.CursorResult[*tuple[Any, ...]] = await self._trip(self._execute, statement, parameters)
+        return result
+
+    def _execute(self, statement: sa.Executable, parameters: Any) -> Any:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        result = self._connection.execute(statement, parameters)
+        return result.freeze()() if result.returns_rows else result
+
+    def end(self, is_good: bool) -> None:
+        if self._connection is not None:
+            with self._connection:
+                (self._connection.commit if is_good else self._connection.rollback)()
+
+
+class _Local:
+    """The same in the thread itself: what is awaited is there at once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: sa.Executable, parameters: Any = None, /) -> sa.CursorResult[*tuple[Any, ...]]:
+        return self._connection.execute(statement, parameters)
+
+
+class _Side:
+    def __init__(self, engine: sa.Engine, turns: asyncio.Semaphore) -> None:
+        self.engine = engine
+        self._turns = turns
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(TURN_S):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+def _whole(engine: sa.Engine, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
+    with engine.begin() as connection:
+        asked = function(_Local(connection), *args, **kwargs)
+        try:
+            asked.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        asked.close()
+        raise RuntimeError(f"{function.__qualname__} waits for something else than its connection")
+
+
+def _is_log_in_use(engine: sa.Engine) -> bool:
+    connection = engine.raw_connection()
+    try:
+        (is_busy, *_) = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return bool(is_busy)
+    finally:
+        connection.close()
+
+
+def _engine(url: sa.URL, *, size: int, begin: str) -> sa.Engine:
+    engine = sa.create_engine(url, pool_size=size, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.connection.dbapi_connection.execute(begin).close()
+
+    return engine
