@@ -16,6 +16,7 @@ from lxml.etree import LxmlError  # type: ignore[import-untyped]
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument
 from ingest.parsers.archives import check_archive
+from ingest.parsers.docx_numbers import Numbers
 from ingest.parsers.docx_styles import Element, Style, Styles, find_value
 from ingest.parsers.rows import Cell, lines_of, names_columns
 
@@ -47,12 +48,14 @@ def parse(source: Source) -> Parsed:
         document = docx.Document(str(source.path))
         if document.element.getroottree().docinfo.internalDTD is not None:
             raise BrokenDocument(f"'{source.uri}' declares entities, which Word never does: save it again in Word")
-        reader = _Reader(Styles(document.styles.element))
+        styles = document.styles.element
+        reader = _Reader(Styles(styles), Numbers(_numbering(document), styles))
         blocks = tuple(chain(reader.blocks(document.element.body), reader.blocks(_notes(document))))
         title, metadata = _properties(document)
     except _PROVOKED as error:
         raise BrokenDocument(f"'{source.uri}' is no whole Word document ({error}): save it again") from error
-    return Parsed(title or next((block.text for block in blocks if block.level == 1), ""), blocks, metadata)
+    heading = next((block.heading or block.text for block in blocks if block.level == 1), "")
+    return Parsed(title or heading, blocks, metadata)
 
 
 def _notes(document: WordDocument) -> Iterator[Element]:
@@ -62,6 +65,13 @@ def _notes(document: WordDocument) -> Iterator[Element]:
             for note in parse_xml(relationship.target_part.blob):
                 if note.get(qn("w:type")) is None:
                     yield from note
+
+
+def _numbering(document: WordDocument) -> Element | None:
+    for relationship in document.part.rels.values():
+        if relationship.reltype.endswith("/numbering") and not relationship.is_external:
+            return parse_xml(relationship.target_part.blob)
+    return None
 
 
 def _properties(document: WordDocument) -> tuple[str, dict[str, Json]]:
@@ -104,6 +114,7 @@ class _Reader:
     """Recursion is bounded: libxml2 refuses trees deeper than 256."""
 
     styles: Styles
+    numbers: Numbers
 
     def blocks(self, elements: Iterable[Element]) -> Iterator[Block]:
         for element in elements:
@@ -118,10 +129,17 @@ class _Reader:
         boxes: list[Element] = []
         text = "".join(_pieces(paragraph, boxes)).strip()
         style = self.styles.of(paragraph)
+        mark = self._mark(style) if style.is_item and (text or not _is_unseen(paragraph)) else ""
         if text and not style.is_generated:
-            yield _block(text, style)
+            yield _block(text, style, mark)
         for box in boxes:
             yield from self.blocks(box)
+
+    def _mark(self, style: Style) -> str:
+        """An item counts whether it has words or not."""
+        depth = self.numbers.level_of(style.number, style.numbered_by) if style.depth is None else style.depth
+        mark = self.numbers.mark(style.number, depth)
+        return mark if style.level else f"{'  ' * depth}{mark}"
 
     def _table(self, table: Element) -> Iterator[Block]:
         rows = list(_within(table, "w:tr"))
@@ -134,12 +152,17 @@ class _Reader:
             yield Block(line, BlockKind.TABLE)
 
 
-def _block(text: str, style: Style) -> Block:
+def _block(text: str, style: Style, mark: str) -> Block:
     if style.level:
-        return Block(" ".join(text.split()), BlockKind.HEADING, style.level)
-    if style.is_item:
-        return Block(f"{'  ' * style.depth}- {text}", BlockKind.LIST)
-    return Block(text)
+        name, mark = " ".join(text.split()), mark.removeprefix("- ")
+        return Block(mark + name, BlockKind.HEADING, style.level, heading=name if mark else "")
+    return Block(mark + text, BlockKind.LIST) if style.is_item else Block(text)
+
+
+def _is_unseen(paragraph: Element) -> bool:
+    """Its end is deleted or hidden, so that it is none of its own."""
+    end = paragraph.find(f"{qn('w:pPr')}/{qn('w:rPr')}")
+    return end is not None and any(end.find(qn(name)) is not None for name in ("w:del", "w:vanish"))
 
 
 def _pieces(element: Element, boxes: list[Element]) -> Iterator[str]:

@@ -10,13 +10,19 @@ Element: TypeAlias = Any  # lxml has no types
 
 _HEADING = re.compile(r"heading (\d)")
 _LONGEST_CHAIN = 10  # a style may be based on itself
+_NO_LIST = "0"  # takes a paragraph out of its style's list
+_DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
+    """An item has the `number` of the list that it is counted in, by which style, and a `depth` in it if it says so."""
+
     level: int = 0
     is_item: bool = False
-    depth: int = 0
+    number: str = ""
+    numbered_by: str = ""
+    depth: int | None = None
     is_generated: bool = False  # a table of contents
 
 
@@ -31,12 +37,13 @@ class Styles:
         style = self._by_id.get(find_value(properties, "w:pStyle"), Style())
         if properties is None:
             return style
-        number, depth = find_value(properties, "w:numPr", "w:numId"), find_value(properties, "w:numPr", "w:ilvl")
+        number, depth = _numbering(properties)
         return replace(
             style,
             level=_outline_level(properties) or style.level,
-            is_item=number != "0" if number else style.is_item,
-            depth=min(int(depth), 8) if depth.isdigit() else style.depth,
+            is_item=number != _NO_LIST if number else style.is_item,
+            number=number or style.number,
+            depth=style.depth if depth is None else depth,
         )
 
 
@@ -51,7 +58,12 @@ def _inherited(element: Element, elements: dict[str, Element]) -> Style:
     for _ in range(_LONGEST_CHAIN):
         base = _own(element)
         style = Style(
-            style.level or base.level, style.is_item or base.is_item, 0, style.is_generated or base.is_generated
+            style.level or base.level,
+            style.is_item or base.is_item,
+            style.number or base.number,
+            style.numbered_by or base.numbered_by,
+            base.depth if style.depth is None else style.depth,
+            style.is_generated or base.is_generated,
         )
         element = elements.get(find_value(element, "w:basedOn"))
         if element is None:
@@ -61,13 +73,21 @@ def _inherited(element: Element, elements: dict[str, Element]) -> Style:
 
 def _own(element: Element) -> Style:
     name, properties = find_value(element, "w:name").lower(), element.find(qn("w:pPr"))
-    heading = _HEADING.match(name)
+    heading, (number, depth) = _HEADING.match(name), _numbering(properties)
     return Style(
         level=int(heading[1]) if heading else int(name == "title") or _outline_level(properties),
-        is_item=name.startswith(("list bullet", "list number"))
-        or find_value(properties, "w:numPr", "w:numId") not in ("", "0"),
+        is_item=name.startswith(("list bullet", "list number")) or number not in ("", _NO_LIST),
+        number=number,
+        numbered_by=(element.get(qn("w:styleId")) or "") if number else "",
+        depth=depth,
         is_generated=name.startswith("toc "),
     )
+
+
+def _numbering(properties: Element | None) -> tuple[str, int | None]:
+    """The number of the list and the level in it, where they are said."""
+    number, depth = find_value(properties, "w:numPr", "w:numId"), find_value(properties, "w:numPr", "w:ilvl")
+    return number, min(int(depth), _DEEPEST) if depth.isdigit() else None
 
 
 def _outline_level(properties: Element | None) -> int:

@@ -124,15 +124,15 @@ def test_a_word_document_is_read_in_its_order(tmp_path: Path) -> None:
     assert (document.title, document.metadata) == ("On Ducks", {"author": "Ann"})
 
 
-def word_with(path: Path, body: str, prolog: str = "") -> Path:
-    """A Word document with this body in place of an empty one's."""
+def word_with(path: Path, body: str, prolog: str = "", **parts: str) -> Path:
+    """A Word document with this body in place of an empty one's, and `parts` such as `numbering` in theirs."""
     docx.Document().save(str(path.with_suffix(".base")))
     with zipfile.ZipFile(path.with_suffix(".base")) as base, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        for name in base.namelist():
-            if name != "word/document.xml":
-                out.writestr(name, base.read(name))
         space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-        out.writestr("word/document.xml", f"{prolog}<w:document {space}><w:body>{body}</w:body></w:document>")
+        made = {f"word/{part}.xml": f"<w:{part} {space}>{content}</w:{part}>" for part, content in parts.items()}
+        made["word/document.xml"] = f"{prolog}<w:document {space}><w:body>{body}</w:body></w:document>"
+        for name in base.namelist():
+            out.writestr(name, made.get(name) or base.read(name))
     return path
 
 
