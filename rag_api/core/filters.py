@@ -1,7 +1,7 @@
 """Filters on a document's metadata, as the search request spells them."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,13 +9,16 @@ from rag_api.errors import InvalidFilter
 
 # besides metadata, a filter may name these; they can't be shadowed
 DOCUMENT_FIELDS = ("document_id", "source", "title", "media_type", "created_at")
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+# who may see a document; no request can name it, as fields with $ are refused
+ACL = "$acl"
+EVERYONE = True  # in the place of a list of groups; groups are strings, so none of them is called so
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": operator.gt,
     "$gte": operator.ge,
     "$lt": operator.lt,
     "$lte": operator.le,
 }
-_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS)
+_OPERATORS = ("$eq", "$ne", "$in", "$nin", *COMPARISONS)
 MAX_DEPTH = 20
 
 
@@ -61,9 +64,21 @@ def matches(wanted: Filter, record: Mapping[str, Any]) -> bool:
             return any(_holds(item, name, value) for item in values)
 
 
+def restricted(wanted: Filter | None, groups: Collection[str] | None) -> Filter | None:
+    """The filter, and that the document may be seen by these groups: it names one of them, or none at all.
+
+    `groups` None sees all.
+    """
+    if groups is None:
+        return wanted
+    may_see = Condition(ACL, "$in", [*sorted(groups), EVERYONE])
+    return All((wanted, may_see)) if wanted else may_see
+
+
 def seen_by_filter(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A document's metadata with its own fields, which can't be shadowed."""
-    return {**record["metadata"], **{name: record[name] for name in DOCUMENT_FIELDS}}
+    """A document's metadata with its own fields, which can't be shadowed, and its `acl`."""
+    own = {name: record[name] for name in DOCUMENT_FIELDS}
+    return {**record["metadata"], **own, ACL: list(record.get("acl") or [EVERYONE])}
 
 
 def _holds(actual: Any, name: str, value: Any) -> bool:
@@ -71,19 +86,19 @@ def _holds(actual: Any, name: str, value: Any) -> bool:
         return any(_equal(actual, item) for item in value)
     if name == "$eq":
         return _equal(actual, value)
-    return _is_number(actual) == _is_number(value) and _is_ordered(actual) and _COMPARISONS[name](actual, value)
+    return is_number(actual) == is_number(value) and _is_ordered(actual) and COMPARISONS[name](actual, value)
 
 
 def _equal(a: Any, b: Any) -> bool:
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_ordered(value: Any) -> bool:
-    return _is_number(value) or isinstance(value, str)
+    return is_number(value) or isinstance(value, str)
 
 
 def _parse(raw: Any, at: str, depth: int) -> Filter:
@@ -118,7 +133,7 @@ def _condition(field: str, name: str, value: Any, at: str) -> Condition:
     if name in ("$in", "$nin"):
         if not isinstance(value, list) or not all(_is_scalar(item) for item in value):
             raise InvalidFilter(f"{at} must be a list of strings, numbers or booleans")
-    elif name in _COMPARISONS and not _is_ordered(value):
+    elif name in COMPARISONS and not _is_ordered(value):
         raise InvalidFilter(f"{at} must be a number or a string, as only these have an order")
     elif not _is_scalar(value):
         raise InvalidFilter(f"{at} must be a string, a number or a boolean")
