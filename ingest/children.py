@@ -16,13 +16,17 @@ _WATCH_S = 0.05
 
 @dataclass(slots=True)
 class Child:
-    """`member` is what it reads of an archive, with its index; `peak_bytes` of address space, as far as watched."""
+    """`member` is what it reads of an archive, with its index, and `attachment` the place of what it reads of a mail.
+
+    `peak_bytes` of address space, as far as watched.
+    """
 
     process: asyncio.subprocess.Process
     folder: Path
     files: int = 0
     is_at_rest: bool = True
     member: tuple[str, int] | None = None
+    attachment: int | None = None
     peak_bytes: int = 0
 
     @classmethod
@@ -42,7 +46,7 @@ class Child:
 
     def begin(self) -> None:
         self.files += 1
-        self.is_at_rest, self.member, self.peak_bytes = False, None, 0
+        self.is_at_rest, self.member, self.attachment, self.peak_bytes = False, None, None, 0
 
     async def watch(self) -> None:
         """Where there is no /proc, the reason of a death stays unknown."""

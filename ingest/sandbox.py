@@ -5,7 +5,8 @@ Mechanism: a pool of warm children (`python -m ingest.sandbox_child`), each with
 time as a line of JSON and answers with length-prefixed JSON frames: a document, its chunks' spans, …, the end. The
 parent limits the wait for each frame and its size, kills a child that breaks a limit and replaces it; a child is
 recycled after `files_per_child`. A member of an archive that costs its child is a failure of its own, and the next
-child goes on behind it. Nothing of a child is trusted beyond being JSON of a known shape.
+child goes on behind it; an attachment that does is passed over by the next child, which reads its mail anew. Nothing
+of a child is trusted beyond being JSON of a known shape.
 Does not promise: isolation from the network or from files that the service's user may read.
 """
 
@@ -23,6 +24,7 @@ import orjson
 from ingest.children import Child, sweep
 from ingest.documents import Chunk, Document, Page, Section, Source, Span
 from ingest.errors import BrokenDocument, DocumentTooLarge, IngestError, ParserCrashed, ParserTimedOut, all_errors
+from ingest.parsers.attached import MOST_LOST, reason_of
 from ingest.split import Splitting
 
 LENGTH = struct.Struct("!I")
@@ -75,6 +77,7 @@ class ParserPool:
             "splitting": asdict(splitting),
             "text_chars": self.limits.text_chars,
             "first_member": 0,
+            "lost": {},
             "ocr": self.limits.ocr,
         }
         async with self._slots:
@@ -90,12 +93,11 @@ class ParserPool:
                                 yield answer
                         return
                     except (ParserCrashed, ParserTimedOut, DocumentTooLarge) as error:
-                        if child.is_at_rest or child.member is None:
+                        if child.is_at_rest or not (child.member or _can_lose_attachment(child, request)):
                             raise
-                        name, index = child.member
-                        lost = SplitDocument(Document(title="", text="", source=name), error=error)
-                yield lost
-                request["first_member"] = index + 1
+                        lost = _pass_over(child, request, error)
+                if lost:
+                    yield lost
 
     async def close(self) -> None:
         while self._idle:
@@ -135,6 +137,8 @@ class ParserPool:
             match frame["kind"]:
                 case "member":
                     child.member = frame["source"], frame["index"]
+                case "attachment":
+                    child.attachment = frame["place"]
                 case "document":
                     yield await self._document(frame, child, source)
                 case "failure":
@@ -188,6 +192,27 @@ class ParserPool:
         return ParserCrashed(
             f"{name}: the parser's process ended with status {status} on this file; save it in another format"
         )
+
+
+def _can_lose_attachment(child: Child, request: dict[str, Any]) -> bool:
+    return child.attachment is not None and len(_lost_of(child, request)) < MOST_LOST
+
+
+def _lost_of(child: Child, request: dict[str, Any]) -> dict[str, str]:
+    """Of the mail that it reads; what was lost before it is of an earlier member."""
+    is_same = child.member is None or child.member[1] == request["first_member"]
+    return dict(request["lost"]) if is_same else {}
+
+
+def _pass_over(child: Child, request: dict[str, Any], error: IngestError) -> SplitDocument | None:
+    """Changes the request so that the next child leaves out what cost this one; what was lost if it was a document."""
+    name, index = child.member or ("", 0)
+    if _can_lose_attachment(child, request):
+        lost = _lost_of(child, request) | {str(child.attachment): reason_of(error)}
+        request |= {"first_member": index, "lost": lost}
+        return None
+    request |= {"first_member": index + 1, "lost": {}}
+    return SplitDocument(Document(title="", text="", source=name), error=error)
 
 
 def _name_of(child: Child, source: Source) -> str:

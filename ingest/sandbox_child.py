@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from ingest.clean import clean
 from ingest.documents import Document, Source
 from ingest.errors import DocumentTooLarge, IngestError
 from ingest.parsers import Failure, Opened, parse
+from ingest.parsers.attached import Attachments
 from ingest.parsers.ocr import Tesseract
 from ingest.sandbox import LENGTH
 from ingest.split import Splitting, split_titled
@@ -27,15 +29,18 @@ _REASONS = (IngestError, OSError, MemoryError, RecursionError)
 
 
 def _frames(
-    request: dict[str, Any], tokenizers: dict[str | None, Tokenizer], on_page: Callable[[], None]
+    request: dict[str, Any], tokenizers: dict[str | None, Tokenizer], tell: Callable[[dict[str, Any]], None]
 ) -> Iterator[dict[str, Any]]:
     name = request["tokenizer"]
     if name not in tokenizers:
         tokenizers[name] = load_tokenizer(Path(name) if name else None)
     source = Source(request["uri"], request["media_type"], Path(request["path"]))
     splitting = Splitting(**request["splitting"])
-    recognise = Tesseract(on_page) if request["ocr"] else None
-    for parsed in parse(source, first_member=request["first_member"], recognise=recognise):
+    recognise = Tesseract(lambda: tell({"kind": "alive"})) if request["ocr"] else None
+    lost = {int(place): reason for place, reason in request["lost"].items()}
+    attachments = Attachments(lost, lambda place: tell({"kind": "attachment", "place": place}))
+    first = request["first_member"]
+    for parsed in parse(source, first_member=first, recognise=recognise, attachments=attachments):
         if isinstance(parsed, Opened):
             yield {"kind": "member", "source": parsed.source, "index": parsed.index}
             continue
@@ -84,7 +89,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = orjson.loads(line)
         try:
-            for frame in _frames(request, tokenizers, lambda: _write(answers, {"kind": "alive"})):
+            for frame in _frames(request, tokenizers, partial(_write, answers)):
                 _write(answers, frame)
         except _REASONS as error:
             _write(answers, {"kind": "error", **_reason(error, request["uri"])})

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ingest.documents import Parsed, Source
 from ingest.errors import BrokenDocument, EmptyDocument, IngestError, UnsupportedFile
+from ingest.parsers.attached import Attachments
 from ingest.parsers.decoding import is_binary
 
 ZIP = b"PK\x03\x04"
@@ -39,7 +40,8 @@ class Format:
     """`module` of this package has `parse(source)`, which gives a Parsed, or an iterator of them if `many`.
 
     The first media type and the first extension are the usual ones. With a `magic`, a file begins with one of them.
-    Of the `seen` ones, text may have to be recognised: their `parse` takes a recogniser or None.
+    Of the `seen` ones, text may have to be recognised: their `parse` takes a recogniser or None. That of the `holding`
+    ones takes both that and Attachments.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Format:
     magic: tuple[bytes, ...] = ()
     many: bool = False
     seen: bool = False
+    holding: bool = False
 
 
 FORMATS = (
@@ -120,7 +123,7 @@ FORMATS = (
     Format("JSON", "json", ("application/json",), (".json",)),
     Format("XML", "xml", ("application/xml", "text/xml"), (".xml",)),
     Format("EPUB", "epub", ("application/epub+zip",), (".epub",), magic=(ZIP,)),
-    Format("mail", "eml", ("message/rfc822",), (".eml",)),
+    Format("mail", "eml", ("message/rfc822",), (".eml",), holding=True),
     Format("RTF", "rtf", ("application/rtf", "text/rtf"), (".rtf",), magic=(b"{\\rtf",)),
     Format("subtitles", "subtitles", ("text/vtt", "application/x-subrip"), (".vtt", ".srt")),
     Format("notebook", "ipynb", ("application/x-ipynb+json",), (".ipynb",)),
@@ -159,11 +162,16 @@ def supported_extensions() -> str:
 
 
 def parse(
-    source: Source, *, first_member: int = 0, recognise: Recogniser | None = None
+    source: Source,
+    *,
+    first_member: int = 0,
+    recognise: Recogniser | None = None,
+    attachments: Attachments | None = None,
 ) -> Iterator[Parsed | Failure | Opened]:
     """The documents of a file: one, or many in the formats that hold many. Lazy; raises IngestErrors on the way.
 
     Of an archive, members before `first_member` are passed over. `recognise` gives the text of pictures, by page.
+    `attachments` are those of the mail that it is, or that its first member is.
     """
     format = SUPPORTED.get(source.media_type.partition(";")[0].strip().lower())
     if format is None:
@@ -175,9 +183,11 @@ def parse(
     # One parser's libraries are all that a parsing process loads.
     parser = import_module(f"{__name__}.{format.module}")
     if source.media_type in ARCHIVES:
-        yield from parser.parse(source, first_member, recognise)
+        yield from parser.parse(source, first_member, recognise, attachments or Attachments())
     elif format.many:
         yield from parser.parse(source)
+    elif format.holding:
+        yield _checked(parser.parse(source, recognise, attachments or Attachments()), source)
     else:
         yield _checked(parser.parse(source, recognise) if format.seen else parser.parse(source), source)
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument, DocumentTooLarge, IngestError
-from ingest.parsers import members
+from ingest.parsers import Recogniser, members
+from ingest.parsers.archives import DAMAGED
+from ingest.parsers.attached import Attachments, reason_of
 from ingest.parsers.decoding import decode, with_line_feeds
 from ingest.parsers.html import read_page
 
@@ -26,7 +28,7 @@ _DEEPEST_MAIL = 30
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF8)
 
 
-def parse(source: Source) -> Parsed:
+def parse(source: Source, recognise: Recogniser | None, attachments: Attachments) -> Parsed:
     if source.path.stat().st_size > _MOST_BYTES:
         raise DocumentTooLarge(
             f"'{source.uri}' is over {_MOST_BYTES // 1024**2} MB: send its attachments by themselves"
@@ -36,7 +38,7 @@ def parse(source: Source) -> Parsed:
         raw = decode(raw, name=source.uri).encode()
     try:
         message = email.message_from_bytes(raw.lstrip(), policy=email.policy.compat32)
-        mail = _Mail(source.uri, 1)
+        mail = _Mail(source.uri, 1, recognise, attachments)
         blocks = tuple(mail.blocks(message))
     except RecursionError as error:
         raise BrokenDocument(f"'{source.uri}' holds mails in mails, nested too deeply to be read") from error
@@ -52,11 +54,13 @@ def parse(source: Source) -> Parsed:
 class _Mail:
     """Of the alternatives of a body the plain one is read, if there is text in it."""
 
-    def __init__(self, name: str, depth: int) -> None:
+    def __init__(self, name: str, depth: int, recognise: Recogniser | None, attachments: Attachments) -> None:
         self._name = name
         self._depth = depth
+        self._recognise = recognise
+        self._attachments = attachments
         self._parts = 0
-        self._attachments = 0
+        self._attached = 0
 
     def blocks(self, message: "Message[str, str]") -> Iterator[Block]:
         headers = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
@@ -100,7 +104,7 @@ class _Mail:
             title = _header(message, "Subject")
             if title:
                 yield Block(title, BlockKind.HEADING, 1)
-            mail = _Mail(self._name, self._depth + 1)
+            mail = _Mail(self._name, self._depth + 1, self._recognise, self._attachments)
             yield from mail.blocks(message)
 
     def _attachment(self, part: "Message[str, str]") -> Iterator[Block]:
@@ -109,18 +113,38 @@ class _Mail:
         if not filename or not isinstance(content, bytes) or not content:
             return
         yield Block(f"Attachment: {filename}", BlockKind.HEADING, 1, heading=filename)
-        self._attachments += 1
-        if self._attachments > _MOST_ATTACHMENTS:
+        self._attached += 1
+        if self._attached > _MOST_ATTACHMENTS:
             return
-        try:
-            parsed = members.parse_bytes(filename, content, inside=self._name)
-        except IngestError as error:
-            yield Block(f"(not read: {type(error).__name__})")
+        with self._attachments.reading() as problem:
+            found = problem or self._read(filename, content)
+        if isinstance(found, str):
+            yield Block(f"(not read: {found})")
             return
-        for block in parsed.blocks:
+        for block in found:
             # Headings go below the attachment's own; pages of several attachments would be one row of pages.
             level = block.level + 1 if block.level else 0
             yield Block(block.text, block.kind, level, block.heading)
+
+    def _read(self, filename: str, content: bytes) -> Sequence[Block] | str:
+        """Its blocks, or why there are none."""
+        try:
+            parsed = members.parse_bytes(
+                filename,
+                content,
+                inside=self._name,
+                recognise=self._recognise,
+                attachments=self._attachments,
+            )
+        except IngestError as error:
+            return reason_of(error)
+        except DAMAGED:
+            return reason_of(BrokenDocument())
+        except RecursionError:
+            return "nested too deeply"
+        except MemoryError:
+            return reason_of(DocumentTooLarge())
+        return parsed.blocks
 
 
 _BODIES = frozenset({"text/plain", "text/html", "text/enriched"})

@@ -13,15 +13,18 @@ from typing import IO
 
 from ingest.documents import Parsed, Source
 from ingest.errors import UnsupportedFile
-from ingest.parsers import ARCHIVES, Failure, media_type_of, parse
+from ingest.parsers import ARCHIVES, Failure, Recogniser, media_type_of, parse
+from ingest.parsers.attached import Attachments
 
 
-def parse_bytes(name: str, content: bytes, *, inside: str) -> Parsed:
+def parse_bytes(
+    name: str, content: bytes, *, inside: str, recognise: Recogniser | None, attachments: Attachments
+) -> Parsed:
     """The one document in it. Raises UnsupportedFile for what holds many, and whatever its parser raises."""
     with written(name, BytesIO(content)) as source:
         if source.media_type in ARCHIVES:
             raise UnsupportedFile(f"'{name}' in '{inside}' is an archive: unpack it and send its files")
-        found = next(parse(source), None)
+        found = next(parse(source, recognise=recognise, attachments=attachments), None)
     if not isinstance(found, Parsed):
         raise found.error if isinstance(found, Failure) else UnsupportedFile(f"'{name}' in '{inside}' holds nothing")
     return found

@@ -21,6 +21,7 @@ from ingest.errors import (
 from ingest.parsers import ARCHIVES, Failure, Opened, Recogniser
 from ingest.parsers import parse as parse_file
 from ingest.parsers.archives import DAMAGED
+from ingest.parsers.attached import Attachments
 from ingest.parsers.members import written
 
 _GB = 1024**3
@@ -36,7 +37,7 @@ _SYSTEM_FOLDER = "__MACOSX"
 
 
 def parse(
-    source: Source, first_member: int = 0, recognise: Recogniser | None = None
+    source: Source, first_member: int, recognise: Recogniser | None, attachments: Attachments
 ) -> Iterator[Parsed | Failure | Opened]:
     try:
         with ZipFile(source.path) as archive:
@@ -44,7 +45,8 @@ def parse(
             _check(members, source)
             for index, member in enumerate(members[first_member:], start=first_member):
                 yield Opened(_name(member), index)
-                yield from _documents(archive, member, recognise)
+                yield from _documents(archive, member, recognise, attachments)
+                attachments = attachments.of_another()
     except DAMAGED as error:
         raise BrokenDocument(f"'{source.uri}' is no whole archive ({error}): pack it again") from error
 
@@ -65,14 +67,16 @@ def _check(members: list[ZipInfo], source: Source) -> None:
         )
 
 
-def _documents(archive: ZipFile, member: ZipInfo, recognise: Recogniser | None) -> Iterator[Parsed | Failure]:
+def _documents(
+    archive: ZipFile, member: ZipInfo, recognise: Recogniser | None, attachments: Attachments
+) -> Iterator[Parsed | Failure]:
     name = _name(member)
     try:
         _check_member(member, name)
         with archive.open(member) as content, written(name, content) as inner:
             if inner.media_type in ARCHIVES:
                 raise UnsupportedFile(f"'{name}' is an archive in an archive: unpack it and send its files")
-            for found in parse_file(inner, recognise=recognise):
+            for found in parse_file(inner, recognise=recognise, attachments=attachments):
                 if isinstance(found, Parsed) and found.source is None:
                     yield replace(found, source=name, media_type=inner.media_type)
                 elif not isinstance(found, Opened):

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ingest.clean import clean
+from ingest.documents import Parsed
 from ingest.errors import BrokenDocument, EncryptedDocument
+from ingest.parsers import Opened, parse
+from ingest.parsers.attached import Attachments
 from tests.ingest.packed import epub, zipped
-from tests.ingest.reading import document_of, sections_of, text_of
+from tests.ingest.reading import document_of, sections_of, source_of, text_of
 
 
 def mail(subject: str = "On Ducks") -> EmailMessage:
@@ -64,14 +68,71 @@ def test_attachments_are_read_or_at_least_named(tmp_path: Path) -> None:
         "Attachment: birds.csv",
         "bird: duck; food: weed\nbird: swan; food: grass",
         "Attachment: duck.xyz",
-        "(not read: UnsupportedFile)",
+        "(not read: unsupported file)",
         "Attachment: all.zip",
-        "(not read: UnsupportedFile)",
+        "(not read: unsupported file)",
         "Attachment: notes.md",
         "# Food",
         "Weed.",
     ]
     assert sections_of(document)[-1] == ("notes.md", "Food")
+
+
+def test_attachments_of_attached_mails_are_read_once(tmp_path: Path) -> None:
+    inner = mail("The first one")
+    inner.set_content("Inside.")
+    inner.add_attachment(b"Deep down.", maintype="text", subtype="plain", filename="deep.txt")
+    outer = mail()
+    outer.set_content("Outside.")
+    outer.add_attachment(inner.as_bytes(), maintype="application", subtype="octet-stream", filename="first.eml")
+    outer.add_attachment(b"At last.", maintype="text", subtype="plain", filename="last.txt")
+    told: list[int | None] = []
+    source = source_of(tmp_path, "a.eml", outer.as_bytes())
+    [parsed] = parse(source, attachments=Attachments(on_open=told.append))
+    assert isinstance(parsed, Parsed)
+    texts = [block.text for block in parsed.blocks]
+    assert [texts.count(text) for text in ("Outside.", "Inside.", "Deep down.", "At last.")] == [1, 1, 1, 1]
+    assert told == [0, 1, 0, None, 2, None]
+
+
+def test_attachments_that_were_lost_are_named_with_the_reason_and_after_three_no_more_are_tried(tmp_path: Path) -> None:
+    message = mail()
+    message.set_content("See below.")
+    for at in range(6):
+        message.add_attachment(b"Words.", maintype="text", subtype="plain", filename=f"{at}.txt")
+    told: list[int | None] = []
+    lost = Attachments({0: "parser crashed", 2: "parser timed out", 3: "parser crashed"}, told.append)
+    [parsed] = parse(source_of(tmp_path, "a.eml", message.as_bytes()), attachments=lost)
+    assert isinstance(parsed, Parsed)
+    assert [block.text for block in parsed.blocks[2:]] == [
+        "Attachment: 0.txt",
+        "(not read: parser crashed)",
+        "Attachment: 1.txt",
+        "Words.",
+        "Attachment: 2.txt",
+        "(not read: parser timed out)",
+        "Attachment: 3.txt",
+        "(not read: parser crashed)",
+        "Attachment: 4.txt",
+        "(not read: 3 before it could not be)",
+        "Attachment: 5.txt",
+        "(not read: 3 before it could not be)",
+    ]
+    assert told == [1, None]
+
+
+def test_pictures_in_a_mail_are_recognised_when_they_can_be(tmp_path: Path) -> None:
+    message = mail()
+    message.set_content("A photograph.")
+    message.add_attachment(b"\x89PNG\r\n\x1a\n\0\0\0", maintype="image", subtype="png", filename="sign.png")
+    raw = message.as_bytes()
+    [seen] = parse(source_of(tmp_path, "a.eml", raw), recognise=lambda picture, name: [f"{name}: NO SWIMMING"])
+    assert isinstance(seen, Parsed)
+    assert clean(seen).text.split("\n\n")[-2:] == ["Attachment: sign.png", "sign.png: NO SWIMMING"]
+    assert text_of(tmp_path, "a.eml", raw).split("\n\n")[-1] == "(not read: no text layer)"
+    packed = source_of(tmp_path, "all.zip", zipped({"in/a.eml": raw}))
+    [read] = [found for found in parse(packed, recognise=lambda *_: ["NO SWIMMING"]) if not isinstance(found, Opened)]
+    assert isinstance(read, Parsed) and read.blocks[-1].text == "NO SWIMMING"
 
 
 def test_a_forwarded_mail_is_a_section(tmp_path: Path) -> None:
