@@ -8,6 +8,7 @@ from rag_api.client import ServerError
 from rag_api.commands.ask import ask
 from rag_api.commands.doctor import doctor
 from rag_api.commands.documents import documents
+from rag_api.commands.eval import evaluate
 from rag_api.commands.ingest import ingest
 from rag_api.commands.search import search
 from rag_api.commands.serve import serve
@@ -21,6 +22,7 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(search)
 app.command()(documents)
+app.command("eval")(evaluate)
 app.command()(reindex)
 app.command()(purge)
 app.command()(doctor)

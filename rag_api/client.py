@@ -13,6 +13,7 @@ import httpx
 from rag_api.eventstream import EventStreamDecoder
 
 FETCH_S = 300.0  # the server has a limit of its own
+PAGE = 1_000  # rows of a long list that come together
 
 
 class ServerError(Exception):
@@ -48,6 +49,10 @@ class Client:
 
     def close(self) -> None:
         self._http.close()
+
+    @property
+    def url(self) -> str:
+        return str(self._http.base_url).rstrip("/")
 
     def move(self, base_url: str) -> None:
         """The server is at another address now."""
@@ -139,10 +144,20 @@ class Client:
         return self._pages("/api/v1/collections", {})
 
     def documents(self, collection: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-        return self._pages(_documents(collection), {"status": status} if status else {})
+        return self._pages(_documents(collection), {"limit": PAGE} | ({"status": status} if status else {}))
 
-    def search(self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid") -> dict[str, Any]:
-        body = {"query": query, "top_k": top_k, "mode": mode}
+    def chunks(self, collection: str, document_id: str) -> Iterator[dict[str, Any]]:
+        return self._pages(f"{_documents(collection)}/{document_id}/chunks", {"limit": PAGE})
+
+    def content(self, collection: str, document_id: str, *, version: int) -> str:
+        """The text that offsets count in."""
+        path = f"{_documents(collection)}/{document_id}/content"
+        return self._send("GET", path, params={"version": version}).content.decode()
+
+    def search(
+        self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid", **options: Any
+    ) -> dict[str, Any]:
+        body = {"query": query, "top_k": top_k, "mode": mode, **options}
         return self._call("POST", f"/api/v1/collections/{collection}/search", json=body)
 
     def ask(self, question: str, *, collection: str = "default", **options: Any) -> Iterator[AnswerEvent]:
@@ -170,14 +185,17 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self._send(method, path, **options).json()
+        return found
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise _unreached(self._http, error) from error
         if not response.is_success:
             raise _error(response)
-        found: dict[str, Any] = response.json()
-        return found
+        return response
 
 
 def _documents(collection: str) -> str:

@@ -158,6 +158,13 @@ def load_prompts(settings: Settings) -> Prompts:
     return Prompts({name: (folder / name).read_text("utf-8") for name in TEMPLATES if (folder / name).is_file()})
 
 
+@asynccontextmanager
+async def open_writer(settings: Settings) -> AsyncIterator[LanguageModel | None]:
+    """The configured language model, for other words than answers; None where answers are extractive."""
+    async with AsyncExitStack() as stack:
+        yield await _open_chat_model(settings, stack) if _kind(settings) != "extractive" else None
+
+
 async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
     db = Database(settings.database)
     stack.push_async_callback(db.close)
@@ -191,18 +198,26 @@ async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> Embeddin
 
 
 async def _open_language_model(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> LanguageModel:
-    llm = settings.llm
-    kind = ("chat_completions" if llm.base_url else "extractive") if llm.kind == "auto" else llm.kind
-    match kind:
+    match _kind(settings):
         case "extractive":
             return ExtractiveModel(embedder, settings.answers.sentences, settings.answers.min_similarity)
         case "chat_completions":
-            if not llm.base_url or not llm.model:
-                raise InvalidSettings("a language model needs both RAG_LLM__BASE_URL and RAG_LLM__MODEL")
-            timeout = httpx.Timeout(None, connect=llm.connect_s)
-            client = open_client(llm.base_url, timeout=timeout, api_key=llm.api_key.get_secret_value())
-            await stack.enter_async_context(client)
-            sampling = Sampling(llm.temperature, llm.max_tokens)
-            waits = Waits(llm.first_token_s, llm.between_tokens_s)
-            return ChatCompletionsModel(client, model=llm.model, sampling=sampling, waits=waits)
-    raise InvalidSettings(f"RAG_LLM__KIND={kind} is not known")
+            return await _open_chat_model(settings, stack)
+    raise InvalidSettings(f"RAG_LLM__KIND={settings.llm.kind} is not known")
+
+
+def _kind(settings: Settings) -> str:
+    llm = settings.llm
+    return ("chat_completions" if llm.base_url else "extractive") if llm.kind == "auto" else llm.kind
+
+
+async def _open_chat_model(settings: Settings, stack: AsyncExitStack) -> ChatCompletionsModel:
+    llm = settings.llm
+    if not llm.base_url or not llm.model:
+        raise InvalidSettings("a language model needs both RAG_LLM__BASE_URL and RAG_LLM__MODEL")
+    timeout = httpx.Timeout(None, connect=llm.connect_s)
+    client = open_client(llm.base_url, timeout=timeout, api_key=llm.api_key.get_secret_value())
+    await stack.enter_async_context(client)
+    sampling = Sampling(llm.temperature, llm.max_tokens)
+    waits = Waits(llm.first_token_s, llm.between_tokens_s)
+    return ChatCompletionsModel(client, model=llm.model, sampling=sampling, waits=waits)

@@ -1,0 +1,1 @@
+"""An admin's own measurements of a collection: questions in, figures with intervals, comparisons and reports out."""
