@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 from rag_api.attach import server
 from rag_api.commands.options import CollectionOption
 from rag_api.evaluation.gate import UncheckableGate
-from rag_api.evaluation.measuring import NothingToMeasure, measure
+from rag_api.evaluation.measuring import Drawn, NothingToMeasure, measure
 from rag_api.evaluation.page import page
 from rag_api.evaluation.planning import STDOUT, Wanted, make_plan
 from rag_api.evaluation.report import Report
@@ -86,19 +86,7 @@ def evaluate(  # noqa: PLR0917 - the command line's own
     for file in (save_questions, html_file, Path(json_file)):
         if file and ((file.is_dir() and file != Path()) or not file.absolute().parent.is_dir()):
             raise typer.BadParameter(f"{file} can't be written: it is a folder, or its folder is not there")
-    try:
-        plan = make_plan(wanted)
-    except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
-    loaded = load_settings()
-    try:
-        with _progress() as tell:
-            report, drawn = measure(plan, wanted, loaded, home=lambda: server(loaded), tell=tell)
-    except UncheckableGate as error:
-        raise typer.BadParameter(str(error)) from error
-    except NothingToMeasure as error:
-        err.print(f"error: {error}", markup=False)
-        sys.exit(1)
+    report, drawn = _measured(wanted)
     if save_questions:
         lines = [json.dumps(question.as_json(), ensure_ascii=False) for question in drawn.questions]
         save_questions.write_text("\n".join(lines) + "\n", "utf-8")
@@ -106,12 +94,28 @@ def evaluate(  # noqa: PLR0917 - the command line's own
     _exit(report, says=json_file == STDOUT)
 
 
+def _measured(wanted: Wanted) -> tuple[Report, Drawn]:
+    try:
+        plan = make_plan(wanted)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    loaded = load_settings()
+    try:
+        with _progress() as tell:
+            return measure(plan, wanted, loaded, home=lambda: server(loaded), tell=tell)
+    except UncheckableGate as error:
+        raise typer.BadParameter(str(error)) from error
+    except NothingToMeasure as error:
+        err.print(f"error: {error}", markup=False)
+        sys.exit(1)
+
+
 def _write(report: Report, json_file: str, html_file: Path | None) -> None:
     if html_file:
         html_file.write_text(page(report), "utf-8")
     text = json.dumps(report.as_json(), ensure_ascii=False) if json_file else ""
     if json_file == STDOUT:
-        out.print(text, markup=False)
+        out.out(text, highlight=False)
         return
     if json_file:
         Path(json_file).write_text(text + "\n", "utf-8")
