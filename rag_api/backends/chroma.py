@@ -6,6 +6,7 @@ Plain requests instead of the `chromadb` client, which costs 2 ms of processor t
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import numpy as np
 import orjson
 
 from ingest.ports import Vectors
+from rag_api.backends.sharing import SharedCalls
 from rag_api.core.hits import Scored
 from rag_api.errors import VectorStoreBroken, VectorStoreUnavailable
 
@@ -30,6 +32,7 @@ class ChromaStore:
         self._client = client
         self._ef_search = ef_search
         self._ids: dict[str, str] = {}
+        self._queries: dict[str, SharedCalls[tuple[Vectors, int], list[Scored]]] = {}
         self._writing = asyncio.Lock()
 
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
@@ -40,12 +43,23 @@ class ChromaStore:
                 await self._call(index, "upsert", {"ids": list(ids[rows]), "embeddings": embeddings}, create=True)
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
-        body = {"query_embeddings": vector.reshape(1, -1), "n_results": top_k, "include": ["distances"]}
+        if index not in self._queries:
+            self._queries[index] = SharedCalls(partial(self._query, index), most=QUERIES_A_CALL)
+        return await self._queries[index].ask((vector, top_k))
+
+    async def _query(self, index: str, queries: Sequence[tuple[Vectors, int]]) -> Sequence[list[Scored]]:
+        body = {
+            "query_embeddings": np.stack([vector for vector, _ in queries]),
+            "n_results": max(top_k for _, top_k in queries),
+            "include": ["distances"],
+        }
         found = await self._call(index, "query", body)
         if found is None:
-            return []
-        # Chroma counts distance, people expect similarity
-        return [Scored(id_, 1 - distance) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+            return [[] for _ in queries]
+        return [
+            [Scored(id_, 1 - distance) for id_, distance in zip(ids[:top_k], distances[:top_k], strict=True)]
+            for (_, top_k), ids, distances in zip(queries, found["ids"], found["distances"], strict=True)
+        ]  # Chroma counts distance, people expect similarity
 
     async def nearest(self, index: str, vectors: Vectors) -> list[float]:
         found: list[float] = []
@@ -81,6 +95,7 @@ class ChromaStore:
 
     async def drop(self, index: str) -> None:
         self._ids.pop(index, None)
+        self._queries.pop(index, None)
         await self._send("DELETE", f"{COLLECTIONS}/{index}", absent_ok=True)
 
     async def count(self, index: str) -> int:

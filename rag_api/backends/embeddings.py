@@ -13,11 +13,13 @@ import numpy as np
 import orjson
 
 from ingest.ports import Vectors
+from rag_api.backends.sharing import SharedCalls
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable, TooBusy
 
 FOREIGN_MAX_TOKENS = 512
 TEXTS_A_CALL = 256
+QUERIES_A_CALL = 32
 
 
 class EmbeddingsClient:
@@ -28,6 +30,7 @@ class EmbeddingsClient:
         self._model = model
         self._cache = cache
         self._identity: EmbedderIdentity | None = None
+        self._queries = SharedCalls(self._embed_queries, most=QUERIES_A_CALL)
 
     async def identity(self) -> EmbedderIdentity:
         if self._identity is None:
@@ -39,8 +42,10 @@ class EmbeddingsClient:
         self._identity = await self._ask_identity()
 
     async def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = (await self._embed([text], "query"))[0]
-        return vector
+        return await self._queries.ask(text)
+
+    async def _embed_queries(self, texts: Sequence[str]) -> Sequence[Vectors]:
+        return list(await self._embed(texts, "query"))
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
         calls = [

@@ -1,7 +1,7 @@
 """Chunks: their texts and vectors, and what of them a reader may see."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ _COLUMNS = (
     chunks.c.document_id,
     chunks.c.version,
     chunks.c.index,
-    chunks.c.start,
-    chunks.c.end,
+    versions.c.title,
+    documents.c.source,
     chunks.c.page,
     chunks.c.section,
+    chunks.c.start,
+    chunks.c.end,
     chunks.c.text,
-    documents.c.source,
-    versions.c.title,
     versions.c.metadata,
-)
+)  # after its id, what an IndexedChunk has
 
 
 def text_hash(text: str) -> bytes:
@@ -81,8 +81,8 @@ async def published(
     found: dict[str, IndexedChunk] = {}
     wanted = [parts for parts in map(_parts, chunk_ids) if among is None or parts[0] in among]
     for at in range(0, len(wanted), IDS_A_QUERY):
-        query = _visible(generation_id).where(_KEY.in_(wanted[at : at + IDS_A_QUERY]))
-        for row in (await db.execute(query)).mappings():
+        of = {"generation": generation_id, "keys": wanted[at : at + IDS_A_QUERY]}
+        for row in await db.execute(_PUBLISHED, of):
             chunk = _chunk(row)
             found[chunk.chunk_id] = chunk
     return found
@@ -97,7 +97,7 @@ async def of_document(
         .order_by(chunks.c.index)
         .limit(limit + 1)
     )
-    found = [_chunk(row) for row in (await db.execute(query)).mappings()]
+    found = [_chunk(row) for row in await db.execute(query)]
     return Page(found[:limit], str(found[limit - 1].index) if len(found) > limit else None)
 
 
@@ -126,7 +126,7 @@ async def vectors(db: Connection, generation_id: str, document_ids: Sequence[str
 _IS_CURRENT = and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version)
 
 
-def _visible(generation_id: str) -> Select[Any]:
+def _visible(generation_id: Any) -> Select[Any]:
     return (
         select(*_COLUMNS)
         .join(documents, _IS_CURRENT)
@@ -135,8 +135,11 @@ def _visible(generation_id: str) -> Select[Any]:
     )
 
 
-def _chunk(row: Mapping[Any, Any]) -> IndexedChunk:
-    return IndexedChunk(chunk_id=f"{row['document_id']}:{row['version']}:{row['index']}", **row)
+_PUBLISHED = _visible(bindparam("generation")).where(_KEY.in_(bindparam("keys", expanding=True)))
+
+
+def _chunk(row: Sequence[Any]) -> IndexedChunk:
+    return IndexedChunk(f"{row[0]}:{row[1]}:{row[2]}", *row)
 
 
 def _parts(chunk_id: str) -> tuple[str, int, int]:

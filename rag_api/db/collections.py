@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
 
@@ -26,6 +26,11 @@ def _rows(*columns: Any) -> Select[Any]:
         .join(generations, generations.c.id == collections.c.generation_id)
         .where(collections.c.deleted_at.is_(None))
     )
+
+
+_IN_USE = _rows(*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)).where(
+    collections.c.name == bindparam("name")
+)
 
 
 async def create(
@@ -95,8 +100,7 @@ async def delete(db: Connection, name: str) -> CollectionRow:
 
 async def in_use(db: Connection, name: str) -> tuple[CollectionRow, GenerationRow]:
     """A collection with the generation that answers."""
-    columns = [*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)]
-    found = (await db.execute(_rows(*columns).where(collections.c.name == name))).first()
+    found = (await db.execute(_IN_USE, {"name": name})).first()
     if found is None:
         raise CollectionNotFound(name)
     values, split = tuple(found), len(_COLUMNS)

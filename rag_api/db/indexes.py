@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, delete, func, select, tuple_
+from sqlalchemy import and_, bindparam, delete, func, select, tuple_
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
@@ -60,6 +60,17 @@ async def known_vectors(db: Connection, generation_id: str, wanted: Sequence[New
     return [None if vector is None else np.frombuffer(vector, dtype="<f4").astype(np.float32) for vector in found]
 
 
+_HELD_TWICE = (
+    select(chunks.c.text_hash)
+    .where(
+        chunks.c.generation_id == bindparam("generation"),
+        chunks.c.text_hash.in_(bindparam("hashes", expanding=True)),
+    )
+    .group_by(chunks.c.text_hash)
+    .having(func.count() > 1)
+)
+
+
 async def same_texts(
     db: Connection, generation_id: str, texts: Collection[str], *, among: Collection[str] | None = None
 ) -> dict[str, list[Holder]]:
@@ -68,9 +79,8 @@ async def same_texts(
     Texts that only one chunk has are left out.
     """
     by_hash = {text_hash(text): text for text in texts}
-    held = and_(chunks.c.generation_id == generation_id, chunks.c.text_hash.in_(by_hash))
-    several = select(chunks.c.text_hash).where(held).group_by(chunks.c.text_hash).having(func.count() > 1)
-    by_hash = {hash_: by_hash[hash_] for hash_ in (await db.execute(several)).scalars()}
+    of = {"generation": generation_id, "hashes": list(by_hash)}
+    by_hash = {hash_: by_hash[hash_] for hash_ in (await db.execute(_HELD_TWICE, of)).scalars()}
     if not by_hash:
         return {}
     query = (

@@ -184,7 +184,7 @@ async def _published(
     gone: list[str] = []
     at = 0
     while at < len(ranked) and len(found) < top_k:
-        some = ranked[at : at + 2 * top_k]
+        some = ranked[at : at + (2 * top_k if at else top_k)]
         at += len(some)
         known = await chunks.published(db, scope.generation.id, [chunk_id for chunk_id, _ in some], among=scope.among)
         gone += [

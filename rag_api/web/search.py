@@ -1,6 +1,6 @@
-from typing import Any
-
+import orjson
 from fastapi import APIRouter
+from fastapi.responses import Response
 
 from rag_api.core.filters import parse_filter
 from rag_api.services.retriever import Search
@@ -11,8 +11,9 @@ router = APIRouter(prefix="/collections/{collection}/search", tags=["search"])
 
 
 @router.post("")
-async def search(collection: CollectionName, body: SearchIn, services: Wired) -> dict[str, Any]:
+async def search(collection: CollectionName, body: SearchIn, services: Wired) -> Response:
     found = await services.retriever.search(
         collection, Search(body.query, body.top_k, body.mode, parse_filter(body.filter), body.dense_weight)
     )
-    return {"hits": [hit_out(hit) for hit in found.hits], "took_ms": found.took_ms, "degraded": found.degraded}
+    body_out = {"hits": [hit_out(hit) for hit in found.hits], "took_ms": found.took_ms, "degraded": found.degraded}
+    return Response(orjson.dumps(body_out), media_type="application/json")
