@@ -1,0 +1,225 @@
+"""The vectors of a generation as one matrix in a mapped file, for exact scores where a filter lets few chunks pass.
+
+Derived from the catalogue like the indexes, and a cache of one process: it alone writes its file, a second process on
+the same folder maps one without a name. A row is a record: chunk, number of chunks in its version, checksum, vector.
+Whole versions are appended; a row counts when its checksum holds and its version's rows are all there, so whatever a
+kill, a full disk or a power cut left of the last ones is no row. Removing blanks the records; when most are blank, the
+others move to a new file that takes the old one's name. Who reads while rows come and go sees those of before or after,
+and checks its hits against the catalogue anyway. Takes 64 bytes and 4 a dimension for each chunk, in memory only as
+far as the system has it to spare.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest.ports import Vectors
+from rag_api.backends.matrix_file import HEAD_FLOATS, Run, VectorFile
+from rag_api.core.hits import Scored
+from rag_api.core.ports import VersionVectors
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Integers: TypeAlias = npt.NDArray[np.int64]
+NOBODY = -1
+SUFFIX = ".vectors"
+ROWS_A_BLOCK = 2_048  # of a gather: what the processor's cache takes
+BLANK_ROWS = 4_096  # that are no reason for a new file
+DENSE = 0.4  # of the rows: beyond, all are scored, as leaving some out costs more
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What readers need: the arrays are replaced when versions come. A version is a slot; its rows stand together."""
+
+    records: Vectors  # the mapped file, heads included
+    slots: dict[str, int]  # by `document:version`
+    names: list[str]
+    starts: Integers
+    counts: Integers
+    owners: Integers  # the number that a mask knows the version's document by
+
+
+class Matrix:
+    """Of one generation; for one event loop. `append` and `remove` are for one caller at a time."""
+
+    def __init__(self, file: VectorFile, runs: Sequence[Run]) -> None:
+        self._file = file
+        self._state = _state(file, runs)
+
+    @classmethod
+    async def open(cls, path: Path, *, dimension: int) -> "Matrix":
+        """With the whole versions that the file holds; with none where it can't be read as one."""
+        return cls(*await asyncio.to_thread(VectorFile.open, path, dimension))
+
+    @property
+    def chunks(self) -> int:
+        state = self._state
+        return int(state.counts[list(state.slots.values())].sum())
+
+    def versions(self) -> dict[str, int]:
+        """What is there: the number of chunks by `document:version`."""
+        state = self._state
+        return {name: int(state.counts[slot]) for name, slot in state.slots.items()}
+
+    async def append(self, versions: Sequence[VersionVectors]) -> None:
+        """Whole versions that are not there yet. Raises OSError; none is there then."""
+        fresh = [(f"{one.document_id}:{one.version}", one) for one in versions if len(one.vectors)]
+        if not fresh:
+            return
+        start = await asyncio.to_thread(self._file.append, [one for _, one in fresh])
+        old = self._state
+        counts = np.array([len(one.vectors) for _, one in fresh], dtype=np.int64)
+        for name, _ in fresh:
+            old.slots[name] = len(old.names)
+            old.names.append(name)
+        self._state = _State(
+            self._file.records,
+            old.slots,
+            old.names,
+            np.concatenate([old.starts, start + np.cumsum(counts) - counts]),
+            np.concatenate([old.counts, counts]),
+            np.concatenate([old.owners, np.full(len(fresh), NOBODY)]),
+        )
+
+    async def remove(self, names: Iterable[str]) -> None:
+        """Their rows are overwritten, so that nothing of them is left in the file."""
+        old = self._state
+        gone = [slot for name in names if (slot := old.slots.pop(name, None)) is not None]
+        if not gone:
+            return
+        old.owners[gone] = NOBODY
+        await asyncio.to_thread(self._file.blank, [(int(old.starts[slot]), int(old.counts[slot])) for slot in gone])
+        if self._file.length > 2 * self.chunks + BLANK_ROWS:
+            await self._move()
+
+    async def _move(self) -> None:
+        """To a file without what was removed."""
+        old = self._state
+        kept = sorted(old.slots.values())
+        owners = old.owners[kept]
+        runs = [Run(old.names[slot], int(old.starts[slot]), int(old.counts[slot])) for slot in kept]
+        self._file, moved = await asyncio.to_thread(self._file.move, runs)
+        self._state = _state(self._file, moved)
+        self._state.owners[:] = owners
+
+    def own(self, owners: Mapping[str, int]) -> None:
+        """Tells by which numbers masks know the documents of these versions."""
+        state = self._state
+        for name, owner in owners.items():
+            if (slot := state.slots.get(name)) is not None:
+                state.owners[slot] = owner
+
+    def disown(self, owners: Iterable[int]) -> None:
+        """These numbers stand for nothing any more."""
+        state = self._state
+        state.owners[np.isin(state.owners, list(owners))] = NOBODY
+
+    def covered(self, mask: Mask) -> Mask:
+        """Those of the numbers in a mask whose version is here."""
+        owners = self._state.owners
+        found = np.zeros_like(mask)
+        found[owners[(owners != NOBODY) & (owners < len(mask))]] = True
+        return found & mask
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Vectors:
+        """Of shape (n, dimension); a row of a chunk that is not here is of NaN."""
+        state = self._state
+        rows = [NOBODY] * len(chunk_ids)
+        for i, chunk_id in enumerate(chunk_ids):
+            name, _, index = chunk_id.rpartition(":")
+            slot = state.slots.get(name)
+            if slot is not None and int(index) < state.counts[slot]:
+                rows[i] = int(state.starts[slot]) + int(index)
+        found = np.take(state.records, rows, axis=0, mode="clip")[:, HEAD_FLOATS:]
+        found[[i for i, row in enumerate(rows) if row == NOBODY]] = np.nan
+        return found
+
+    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> list[Scored]:
+        """The chunks with the highest scalar products, best first, of the documents that a mask lets pass."""
+        state = self._state
+        owners = np.where(state.owners < len(mask), state.owners, NOBODY)  # some came after the mask was made
+        slots = np.flatnonzero(np.append(mask, False)[owners])
+        return await asyncio.to_thread(_best, state, slots, vector, top_k)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._file.close)
+
+
+class MatrixFolder:
+    """The matrices of a process, by the names of their indexes. Raises OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, Matrix] = {}
+
+    async def open(self, index: str, *, dimension: int) -> Matrix:
+        if index not in self._open:
+            self._open[index] = await Matrix.open(self._folder / f"{index}{SUFFIX}", dimension=dimension)
+        return self._open[index]
+
+    def vectors(self, index: str, chunk_ids: Sequence[str]) -> Vectors | None:
+        matrix = self._open.get(index)
+        return matrix.vectors(chunk_ids) if matrix else None
+
+    async def drop(self, index: str) -> None:
+        if matrix := self._open.pop(index, None):
+            await matrix.close()
+        await asyncio.to_thread((self._folder / f"{index}{SUFFIX}").unlink, missing_ok=True)
+
+    async def names(self) -> list[str]:
+        """Of all that are there, open or not."""
+        files = await asyncio.to_thread(lambda: list(self._folder.glob(f"*{SUFFIX}")))
+        return sorted({file.name.removesuffix(SUFFIX) for file in files} | self._open.keys())
+
+    async def close(self) -> None:
+        for matrix in self._open.values():
+            await matrix.close()
+        self._open.clear()
+
+
+def _state(file: VectorFile, runs: Sequence[Run]) -> _State:
+    return _State(
+        file.records,
+        {run.name: slot for slot, run in enumerate(runs)},
+        [run.name for run in runs],
+        np.array([run.start for run in runs], dtype=np.int64),
+        np.array([run.count for run in runs], dtype=np.int64),
+        np.full(len(runs), NOBODY, dtype=np.int64),
+    )
+
+
+def _best(state: _State, slots: Integers, vector: Vectors, top_k: int) -> list[Scored]:
+    counts = state.counts[slots]
+    ends = np.cumsum(counts)
+    if not len(slots):
+        return []
+    rows = np.repeat(state.starts[slots] - (ends - counts), counts) + np.arange(ends[-1])
+    scores = _scores(state.records, rows, np.ascontiguousarray(vector, dtype=np.float32))
+    top = np.argpartition(-scores, top_k)[:top_k] if top_k < len(scores) else np.arange(len(scores))
+    top = top[np.argsort(-scores[top], kind="stable")]
+    which = np.searchsorted(ends, top, side="right")
+    indexes = top - (ends - counts)[which]
+    names = (state.names[slot] for slot in slots[which])
+    return [
+        Scored(f"{name}:{index}", score)
+        for name, index, score in zip(names, indexes.tolist(), scores[top].tolist(), strict=True)
+    ]
+
+
+def _scores(records: Vectors, rows: Integers, vector: Vectors) -> Vectors:
+    low, high = int(rows.min()), int(rows.max()) + 1
+    if len(rows) > DENSE * (high - low):
+        every: Vectors = records[low:high, HEAD_FLOATS:] @ vector
+        return every[rows - low]
+    scores = np.empty(len(rows), dtype=np.float32)
+    block = np.empty((ROWS_A_BLOCK, records.shape[1]), dtype=np.float32)
+    for at in range(0, len(rows), ROWS_A_BLOCK):
+        some = rows[at : at + ROWS_A_BLOCK]
+        found = np.take(records, some, axis=0, out=block[: len(some)], mode="clip")
+        np.matmul(found[:, HEAD_FLOATS:], vector, out=scores[at : at + len(some)])
+    return scores
