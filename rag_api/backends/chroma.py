@@ -44,7 +44,7 @@ class ChromaStore:
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
         if index not in self._queries:
-            self._queries[index] = SharedCalls(partial(self._query, index), most=QUERIES_A_CALL)
+            self._queries[index] = SharedCalls(partial(self._query, index), most=QUERIES_A_CALL, lanes=1)
         return await self._queries[index].ask((vector, top_k))
 
     async def _query(self, index: str, queries: Sequence[tuple[Vectors, int]]) -> Sequence[list[Scored]]:

@@ -118,7 +118,10 @@ class _Side:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(TURN_S):
+        if self._turns.locked():
+            async with asyncio.timeout(TURN_S):
+                await self._turns.acquire()
+        else:
             await self._turns.acquire()
         try:
             yield
