@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 import tantivy
 
 from ingest.ports import EmbeddedChunk
+from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_files import damaged
 from rag_api.backends.lexical_words import open_index, query_terms, spaced, term_queries
+from rag_api.core.filter_table import document_key
 from rag_api.core.hits import Scored
 from rag_api.errors import LexicalIndexUnavailable
 from rag_api.telemetry import log
 
 T = TypeVar("T")
 WRITER_BYTES = 32_000_000
+NAMED_DOCUMENTS = 100  # that a query looks up by name; more are looked for among all that have the words
 REPLACING_S = 0.02
 
 
@@ -96,6 +99,7 @@ class TantivyIndex:
                 tantivy.Document(
                     id=chunk_id,
                     document=item.version.document_id,
+                    document_key=document_key(item.version.document_id),
                     title=spaced(f"{item.title} {item.chunk.section}"),
                     text=spaced(item.chunk.text),
                 )
@@ -177,12 +181,16 @@ class TantivyIndex:
         words = tantivy.Query.boolean_query(
             [(tantivy.Occur.Should, query) for term in terms for query in term_queries(schema, term)]
         )
-        if documents is not None:
+        searcher = reader.searcher()
+        if documents is None:
+            found = searcher.search(words, limit=top_k, count=False).hits
+        elif len(documents) <= NAMED_DOCUMENTS:
             among = tantivy.Query.term_set_query(schema, "document", list(documents))
             among = tantivy.Query.boost_query(among, 0.0)
-            words = tantivy.Query.boolean_query([(tantivy.Occur.Must, words), (tantivy.Occur.Must, among)])
-        searcher = reader.searcher()
-        found = searcher.search(words, limit=top_k, count=False).hits
+            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words), (tantivy.Occur.Must, among)])
+            found = searcher.search(both, limit=top_k, count=False).hits
+        else:
+            found = best_among(searcher, words, documents, top_k=top_k)
         return [Scored(searcher.doc(address)["id"][0], score) for score, address in found]
 
     def _reader(self, index: str) -> Any | None:

@@ -47,6 +47,7 @@ def open_index(folder: Path) -> Any:
         tantivy.SchemaBuilder()
         .add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
         .add_text_field("document", tokenizer_name="raw", index_option="basic")
+        .add_integer_field("document_key", fast=True)
         .add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
         .add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
         .build()
