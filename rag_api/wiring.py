@@ -15,7 +15,7 @@ from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
-from rag_api.backends.http import open_client
+from rag_api.backends.http import open_caller, open_client
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
 from rag_api.core.ports import Embedder, LanguageModel, Sampling
@@ -170,10 +170,11 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
     stack.push_async_callback(db.close)
     lexical = TantivyIndex(settings.home / "lexical")
     stack.push_async_callback(lexical.close)
-    chroma = open_client(
-        settings.chroma.url, timeout=settings.chroma.timeout_s, api_key=settings.chroma.api_key.get_secret_value()
+    chroma = await stack.enter_async_context(
+        open_caller(
+            settings.chroma.url, timeout_s=settings.chroma.timeout_s, api_key=settings.chroma.api_key.get_secret_value()
+        )
     )
-    await stack.enter_async_context(chroma)
     return _Stores(
         db,
         FileStore(settings.home / "files"),
@@ -192,9 +193,9 @@ async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> Embeddin
     url, socket = settings.embedder.url, None
     if url.startswith("unix:"):
         url, socket = "http://embedder/v1/", url.removeprefix("unix:")
-    client = open_client(url, timeout=EMBED_S, unix_socket=socket, api_key=settings.embedder.api_key.get_secret_value())
-    await stack.enter_async_context(client)
-    return EmbeddingsClients(client, default=settings.embedder.model, cache=settings.home / "cache")
+    api_key = settings.embedder.api_key.get_secret_value()
+    caller = await stack.enter_async_context(open_caller(url, timeout_s=EMBED_S, unix_socket=socket, api_key=api_key))
+    return EmbeddingsClients(caller, default=settings.embedder.model, cache=settings.home / "cache")
 
 
 async def _open_language_model(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> LanguageModel:

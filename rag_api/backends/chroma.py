@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from ingest.ports import Vectors
+from rag_api.backends.http import Caller
 from rag_api.backends.sharing import SharedCalls
 from rag_api.core.hits import Scored
 from rag_api.errors import VectorStoreBroken, VectorStoreUnavailable
@@ -28,7 +29,7 @@ QUERIES_A_CALL = 50
 class ChromaStore:
     """An index is a Chroma collection of that name with cosine distance; it is made when first written to."""
 
-    def __init__(self, client: httpx.AsyncClient, *, ef_search: int) -> None:
+    def __init__(self, client: Caller, *, ef_search: int) -> None:
         self._client = client
         self._ef_search = ef_search
         self._ids: dict[str, str] = {}
@@ -147,6 +148,7 @@ class ChromaStore:
             ) from error
         if response.status_code == httpx.codes.NOT_FOUND and absent_ok:
             return None
-        if not response.is_success:
-            raise VectorStoreBroken(f"Chroma answers {response.status_code}: {response.text[:300]}")
+        if not httpx.codes.is_success(response.status_code):
+            said = response.content.decode(errors="replace")[:300]
+            raise VectorStoreBroken(f"Chroma answers {response.status_code}: {said}")
         return orjson.loads(response.content) if response.content else {}

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import httpx
-
 from rag_api.backends.embeddings import EmbeddingsClient
+from rag_api.backends.http import Caller
 
 
 class EmbeddingsClients:
-    def __init__(self, client: httpx.AsyncClient, *, default: str, cache: Path) -> None:
+    def __init__(self, client: Caller, *, default: str, cache: Path) -> None:
         self._client = client
         self._default = default
         self._cache = cache

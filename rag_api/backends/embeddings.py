@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from ingest.ports import Vectors
+from rag_api.backends.http import Caller, Reply
 from rag_api.backends.sharing import SharedCalls
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable, TooBusy
@@ -25,7 +26,7 @@ QUERIES_A_CALL = 32
 class EmbeddingsClient:
     """`cache` keeps the server's tokenizer. Where a server says nothing of dimension or length, it is probed."""
 
-    def __init__(self, client: httpx.AsyncClient, *, model: str, cache: Path) -> None:
+    def __init__(self, client: Caller, *, model: str, cache: Path) -> None:
         self._client = client
         self._model = model
         self._cache = cache
@@ -70,7 +71,7 @@ class EmbeddingsClient:
         response = await self._send("GET", self._of_model("models"))
         if response.status_code == httpx.codes.NOT_FOUND and _code(response) == EmbedderUnavailable("").code:
             raise EmbedderUnavailable(_message(response))  # our own embedder says why it can't load the model
-        listed = _json(response).get("data", []) if response.is_success else []
+        listed = _json(response).get("data", []) if httpx.codes.is_success(response.status_code) else []
         mine = next((model for model in listed if model.get("id") == self._model and "fingerprint" in model), None)
         if mine:
             return EmbedderIdentity(self._model, mine["fingerprint"], mine["dimension"], mine["max_tokens"])
@@ -89,7 +90,7 @@ class EmbeddingsClient:
         response = await self._send("POST", "embeddings", body)
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise TooBusy(_message(response))
-        if not response.is_success:
+        if not httpx.codes.is_success(response.status_code):
             raise EmbedderUnavailable(f"the embedder answers {response.status_code}: {_message(response)}")
         try:
             rows = sorted(_json(response)["data"], key=lambda row: row["index"])
@@ -100,7 +101,7 @@ class EmbeddingsClient:
             raise EmbedderUnavailable(f"the embedder made {len(vectors)} vectors of {len(texts)} texts")
         return vectors
 
-    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Reply:
         try:
             content = orjson.dumps(body) if body else None
             return await self._client.request(
@@ -121,19 +122,23 @@ def _vector(embedding: str | list[float]) -> Vectors:
     return (vector / norm).astype(np.float32, copy=False)
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def _json(response: Reply) -> dict[str, Any]:
     try:
         value = orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
-        raise EmbedderUnavailable(f"{response.url} answers with something that is no JSON") from error
+        raise EmbedderUnavailable("the embedder answers with something that is no JSON") from error
     return value if isinstance(value, dict) else {}
 
 
-def _code(response: httpx.Response) -> object:
+def _code(response: Reply) -> object:
     error = _json(response).get("error")
     return error.get("code") if isinstance(error, dict) else None
 
 
-def _message(response: httpx.Response) -> str:
+def _message(response: Reply) -> str:
     error = _json(response).get("error")
-    return str(error.get("message") if isinstance(error, dict) else error or response.reason_phrase)
+    return str(
+        error.get("message")
+        if isinstance(error, dict)
+        else error or httpx.codes.get_reason_phrase(response.status_code)
+    )

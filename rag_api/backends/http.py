@@ -1,21 +1,96 @@
 """The one place that makes HTTP clients."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import map_aiohttp_exceptions
 
 STALE_CONNECTIONS = 4
+KEPT_S = 15
 
 
-def open_client(
-    base_url: str, *, timeout: httpx.Timeout | float, unix_socket: str | None = None, api_key: str = ""
-) -> httpx.AsyncClient:
+class Reply(Protocol):
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+class Caller(Protocol):
+    """Whole requests and replies at one server. Raises httpx.TransportError, as an httpx.AsyncClient does, which is
+    one."""
+
+    @property
+    def base_url(self) -> object: ...
+
+    async def request(
+        self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply: ...
+
+
+@asynccontextmanager
+async def open_caller(
+    base_url: str, *, timeout_s: float, unix_socket: str | None = None, api_key: str = ""
+) -> AsyncIterator[Caller]:
+    """For the servers that every question asks: no cookies, redirects or streams, and a third of the time that a
+    client for all purposes spends. `unix_socket` is dialled instead of the host in `base_url`."""
+    connector = (
+        aiohttp.UnixConnector(unix_socket, limit=0, keepalive_timeout=KEPT_S)
+        if unix_socket
+        else aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        timeout=aiohttp.ClientTimeout(sock_connect=timeout_s, sock_read=timeout_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield _Caller(session, base_url if base_url.endswith("/") else f"{base_url}/")
+
+
+class _Caller:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self.base_url = base_url
+
+    async def request(
+        self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        for _ in range(STALE_CONNECTIONS):
+            try:
+                return await self._request(method, url, content, headers)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if not _was_kept(error):
+                    break
+        with map_aiohttp_exceptions():
+            return await self._request(method, url, content, headers)
+
+    async def _request(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None) -> Reply:
+        async with self._session.request(
+            method, self.base_url + url, data=content, headers=headers, allow_redirects=False
+        ) as response:
+            return _Reply(response.status, await response.read())
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status_code: int
+    content: bytes
+
+
+def open_client(base_url: str, *, timeout: httpx.Timeout | float, api_key: str = "") -> httpx.AsyncClient:
     """A pooled client without a limit on connections; aiohttp carries the bytes, as httpx's own pool is slow under
-    hundreds of streams. `unix_socket` is dialled instead of the host in `base_url`."""
+    hundreds of streams."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    unlimited = httpx.Limits(max_connections=0, keepalive_expiry=15)  # aiohttp reads 0 as no limit
-    transport = _Transport(limits=unlimited, uds=unix_socket)
-    return httpx.AsyncClient(base_url=base_url, timeout=timeout, headers=headers, transport=transport)
+    unlimited = httpx.Limits(max_connections=0, keepalive_expiry=KEPT_S)  # aiohttp reads 0 as no limit
+    return httpx.AsyncClient(
+        base_url=base_url, timeout=timeout, headers=headers, transport=_Transport(limits=unlimited)
+    )
 
 
 class _Transport(AiohttpTransport):

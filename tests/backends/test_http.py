@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
 
-from rag_api.backends.http import open_client
+from rag_api.backends.http import open_caller, open_client
 
+OPENERS = (
+    lambda url, seconds: open_client(url, timeout=seconds),
+    lambda url, seconds: open_caller(url, timeout_s=seconds),
+)
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -33,21 +38,24 @@ async def serving(replies_a_connection: int) -> AsyncIterator[tuple[str, list[by
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", bodies
 
 
-async def test_a_request_that_meets_a_closing_connection_is_sent_once_more() -> None:
-    async with serving(1) as (url, bodies), open_client(url, timeout=5) as client:
-        replies = [await client.post("/", content=f"try{i}".encode()) for i in range(3)]
+@pytest.mark.parametrize("opened", OPENERS)
+async def test_a_request_that_meets_a_closing_connection_is_sent_once_more(opened: Any) -> None:
+    async with serving(1) as (url, bodies), opened(url, 5) as client:
+        replies = [await client.request("POST", "/", content=f"try{i}".encode()) for i in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 200]
     assert bodies == [b"try0", b"try1", b"try2"]
 
 
-async def test_a_server_that_never_answers_is_not_asked_for_ever() -> None:
-    async with serving(0) as (url, bodies), open_client(url, timeout=5) as client:
+@pytest.mark.parametrize("opened", OPENERS)
+async def test_a_server_that_never_answers_is_not_asked_for_ever(opened: Any) -> None:
+    async with serving(0) as (url, bodies), opened(url, 5) as client:
         with pytest.raises(httpx.TransportError):
-            await client.post("/", content=b"try0")
+            await client.request("POST", "/", content=b"try0")
     assert bodies == []
 
 
-async def test_a_server_that_is_not_there_is_a_failure_to_connect() -> None:
-    async with open_client("http://127.0.0.1:9", timeout=5) as client:
+@pytest.mark.parametrize("opened", OPENERS)
+async def test_a_server_that_is_not_there_is_a_failure_to_connect(opened: Any) -> None:
+    async with opened("http://127.0.0.1:9", 5) as client:
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
-            await client.post("/", content=b"try0")
+            await client.request("POST", "/", content=b"try0")

@@ -13,7 +13,7 @@ import pytest
 
 from ingest.ports import Vectors
 from rag_api.backends.chroma import ROWS_A_DELETE, ROWS_A_WRITE, ChromaStore
-from rag_api.backends.http import open_client
+from rag_api.backends.http import open_caller
 from rag_api.core.ports import VectorStore
 from rag_api.errors import VectorStoreUnavailable
 from tests.fakes import MemoryVectorStore
@@ -26,7 +26,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[VectorStore]:
     if request.param == "memory":
         yield MemoryVectorStore()
         return
-    async with open_client(request.getfixturevalue("chroma_url"), timeout=30) as client:
+    async with open_caller(request.getfixturevalue("chroma_url"), timeout_s=30) as client:
         yield ChromaStore(client, ef_search=200)
 
 
@@ -135,7 +135,7 @@ async def test_a_store_answers_when_asked(store: VectorStore) -> None:
 
 async def test_the_official_client_reads_what_is_written(chroma_url: str, index: str) -> None:
     rows = many(3)
-    async with open_client(chroma_url, timeout=30) as client:
+    async with open_caller(chroma_url, timeout_s=30) as client:
         await ChromaStore(client, ef_search=77).upsert(index, ["a", "b", "c"], rows)
     found, nearest, space = await asyncio.to_thread(_read_officially, chroma_url, index, rows[1])
     assert sorted(found) == ["a", "b", "c"]
@@ -146,7 +146,7 @@ async def test_the_official_client_reads_what_is_written(chroma_url: str, index:
 
 
 async def test_an_index_made_anew_by_another_process_is_found(chroma_url: str, index: str) -> None:
-    async with open_client(chroma_url, timeout=30) as client:
+    async with open_caller(chroma_url, timeout_s=30) as client:
         one, other = ChromaStore(client, ef_search=200), ChromaStore(client, ef_search=200)
         await one.upsert(index, ["a"], vector(1)[None])
         await other.drop(index)
@@ -157,7 +157,7 @@ async def test_an_index_made_anew_by_another_process_is_found(chroma_url: str, i
 async def test_an_index_dropped_by_another_process_is_empty_and_made_again_when_written_to(
     chroma_url: str, index: str
 ) -> None:
-    async with open_client(chroma_url, timeout=30) as client:
+    async with open_caller(chroma_url, timeout_s=30) as client:
         one, other = ChromaStore(client, ef_search=200), ChromaStore(client, ef_search=200)
         await one.upsert(index, ["a"], vector(1)[None])
         await other.drop(index)
@@ -167,7 +167,7 @@ async def test_an_index_dropped_by_another_process_is_empty_and_made_again_when_
 
 
 async def test_ids_vectors_and_their_loss_can_be_asked_for(chroma_url: str, index: str) -> None:
-    async with open_client(chroma_url, timeout=30) as client:
+    async with open_caller(chroma_url, timeout_s=30) as client:
         store = ChromaStore(client, ef_search=200)
         assert await store.ids(index) == set() and await store.nearest(index, many(2)) == [-1.0, -1.0]
         ids = [f"doc:1:{i}" for i in range(120)]
@@ -178,7 +178,7 @@ async def test_ids_vectors_and_their_loss_can_be_asked_for(chroma_url: str, inde
 
 
 async def test_a_store_that_is_away_is_unavailable(index: str) -> None:
-    async with open_client("http://127.0.0.1:9", timeout=5) as client:
+    async with open_caller("http://127.0.0.1:9", timeout_s=5) as client:
         store = ChromaStore(client, ef_search=200)
         for call in (store.ping(), store.query(index, vector(1), top_k=1), store.upsert(index, ["a"], vector(1)[None])):
             with pytest.raises(VectorStoreUnavailable, match=r"127\.0\.0\.1:9.*can't be reached"):
