@@ -22,8 +22,18 @@ _LETTER_WIDTH = 0.5  # of the size, on average
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    text: str
+    x: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """`x` is where its first letter begins, `right` where its last one ends; mirrored if it runs to the left."""
+    """`x` is where its first letter begins, `right` where its last one ends; mirrored if it runs to the left.
+
+    `parts` are what wide gaps cut it into, none if it has no such gap.
+    """
 
     text: str
     x: float
@@ -31,6 +41,7 @@ class Line:
     right: float
     size: float
     is_bold: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 def pitch_of(pages: Iterable[Sequence[Line]]) -> float:

@@ -13,16 +13,21 @@ from pypdfium2 import raw as pdfium
 from ingest.documents import Block, BlockKind, Json, Parsed, Source
 from ingest.errors import BrokenDocument, EmptyDocument, EncryptedDocument, IngestError, NoTextLayer
 from ingest.parsers import Recogniser
+from ingest.parsers.columns import Table, tables_in
 from ingest.parsers.headings import Entry, Paragraph, levels_of, title_of
 from ingest.parsers.ocr import ADVICE, page_blocks
-from ingest.parsers.paragraphs import BULLET, NUMBER, Line, paragraphs_of, pitch_of
+from ingest.parsers.paragraphs import BULLET, NUMBER, Line, Part, paragraphs_of, pitch_of
+from ingest.parsers.rows import lines_of
 
 _LINE = re.compile("([^\r\n\ufffe]+)(\ufffe?)")  # PDFium writes U+FFFE for a hyphen and the line end after it
+_GAP = re.compile(r"\s+")
+_WIDE = 0.9  # of the size: wider than between words, also where lines are justified
 _BOLD = re.compile(rb"bold|black|heavy|cmbx|demi", re.IGNORECASE)
 _NO_TITLE = re.compile(
     r"\(?(?:anonymous|untitled|unspecified)\)?|microsoft \w+ - .*|.*\.(?:docx?|pptx?|xlsx?|dvi|tex|indd|pdf|rtf)",
     re.IGNORECASE,
 )
+_UPRIGHT = 0.999  # the cosine of text that runs to the right
 _MOST_OUTLINE_ENTRIES = 5_000
 _DOTS_PER_INCH = 300
 _MOST_PIXELS = 40_000_000
@@ -40,9 +45,11 @@ def parse(source: Source, recognise: Recogniser | None = None) -> Parsed:
         named = {key: pdf.get_metadata_value(key).strip() for key in ("Title", "Author")}
     if not scanned:
         _check_text(pages, source)
-    paragraphs = _paragraphs([page or [] for page in pages])
-    printed = map(_block, paragraphs, levels_of(paragraphs, outline))
-    blocks = tuple(sorted([*printed, *chain(*scanned.values())], key=lambda block: block.page or 0))
+    printed = _printed([page or [] for page in pages])
+    paragraphs = [one for one in printed if isinstance(one, Paragraph)]
+    levels = iter(levels_of(paragraphs, outline))
+    written = [_block(one, next(levels)) if isinstance(one, Paragraph) else one for one in printed]
+    blocks = tuple(sorted([*written, *chain(*scanned.values())], key=lambda block: block.page or 0))
     known = {key: value for key, value in named.items() if value and not _NO_TITLE.fullmatch(value)}
     metadata = {"author": known["Author"]} if "Author" in known else {}
     return Parsed(known.get("Title") or title_of(paragraphs), blocks, metadata | _page_metadata(pages, scanned))
@@ -110,11 +117,16 @@ def _lines(text: str, geometry: "_Geometry") -> Iterator[Line]:
         if line:
             start = found.start(1) + surplus + len(found[1]) - len(found[1].lstrip())
             yield geometry.line(line + hyphen, start, start + _units(line) - 1)
-        surplus += _units(found[1]) - len(found[1])
+        surplus += _surplus(found[1])
 
 
 def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+    return len(text) + _surplus(text)
+
+
+def _surplus(text: str) -> int:
+    """Letters that are two units of UTF-16."""
+    return 0 if text.isascii() else len(text.encode("utf-16-le")) // 2 - len(text)
 
 
 class _Geometry:
@@ -123,6 +135,7 @@ class _Geometry:
     def __init__(self, letters: pypdfium2.PdfTextPage) -> None:
         self._letters = letters
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
+        self._sides = tuple(ctypes.c_double() for _ in range(4))
         self._matrix = pdfium.FS_MATRIX()
         self._font, self._flags = ctypes.create_string_buffer(128), ctypes.c_int()
 
@@ -133,9 +146,29 @@ class _Geometry:
         across, up = self._matrix.a / scale, self._matrix.b / scale
         x, y = self._place(first, across, up)
         right, _ = self._place(last, across, up)
-        if right < x:
+        is_mirrored = right < x
+        if is_mirrored:
             x, right = -x, -right
-        return Line(text, x, y, right + size / 2, size, self._is_bold(first) and self._is_bold(last))
+        parts = () if is_mirrored or across < _UPRIGHT else tuple(self._parts(text, start, end, size))
+        return Line(text, x, y, right + size / 2, size, self._is_bold(first) and self._is_bold(last), parts)
+
+    def _parts(self, text: str, start: int, end: int, size: float) -> Iterator[Part]:
+        """What stands between wide gaps, if there are any."""
+        begin, left, surplus, seen = 0, None, start, 0
+        for gap in _GAP.finditer(text):
+            surplus, seen = surplus + _surplus(text[seen : gap.start()]), gap.end()
+            before, after = self._box(surplus + gap.start() - 1)[1], self._box(surplus + gap.end())[0]
+            if after - before > _WIDE * size:
+                yield Part(text[begin : gap.start()], self._box(start)[0] if left is None else left, before)
+                begin, left = gap.end(), after
+        if left is not None:
+            yield Part(text[begin:], left, self._box(end)[1])
+
+    def _box(self, at: int) -> tuple[float, float]:
+        """From where to where a letter reaches."""
+        index = pdfium.FPDFText_GetCharIndexFromTextIndex(self._letters, at)
+        pdfium.FPDFText_GetCharBox(self._letters, index, *self._sides)
+        return self._sides[0].value, self._sides[1].value
 
     def _size(self, at: int) -> float:
         if not pdfium.FPDFText_GetMatrix(self._letters, at, self._matrix):
@@ -164,13 +197,17 @@ def _outline(pdf: pypdfium2.PdfDocument) -> Iterator[Entry]:
         return  # a broken outline is a missing outline
 
 
-def _paragraphs(pages: list[list[Line]]) -> list[Paragraph]:
+def _printed(pages: list[list[Line]]) -> list[Paragraph | Block]:
+    """Paragraphs, which may turn out to be headings, and the rows of tables."""
     pitch = pitch_of(pages)
-    return [
-        Paragraph(number, tuple(lines))
-        for number, page in enumerate(pages, start=1)
-        for lines in paragraphs_of(page, pitch=pitch)
-    ]
+    found: list[Paragraph | Block] = []
+    for number, page in enumerate(pages, start=1):
+        for stretch in tables_in(page):
+            if isinstance(stretch, Table):
+                found += (Block(line, BlockKind.TABLE, page=number) for line in lines_of(stretch.rows))
+            else:
+                found += (Paragraph(number, tuple(lines)) for lines in paragraphs_of(stretch, pitch=pitch))
+    return found
 
 
 def _block(paragraph: Paragraph, level: int) -> Block:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 _LONGEST_NAME = 100  # a longer header is prose, and would come again in each row
 _LONGEST_CARRIED = 200
 _MOST_SPANNED = 1_000
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_YEAR = re.compile(r"((?:19|20)\d\d)(?:[-–/]((?:19|20)?\d\d))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,14 @@ def names_columns(row: Sequence[str]) -> bool:
     )
 
 
+def is_year(cell: str) -> bool:
+    """Also one of accounts, such as 2024–25."""
+    found = _YEAR.fullmatch(cell)
+    return found is not None and (found[2] is None or (int(found[2]) - int(found[1])) % 100 == 1)
+
+
 def _is_number(cell: str) -> bool:
-    if _YEAR.fullmatch(cell):
+    if is_year(cell):
         return False
     return any(map(str.isdigit, cell)) and not any(map(str.isalpha, cell))
 

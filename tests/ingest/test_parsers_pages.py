@@ -1,7 +1,7 @@
 """The formats with pages: PDF and Word."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import docx
@@ -26,14 +26,17 @@ def document_of(path: Path) -> Document:
     return clean(parsed)
 
 
-def pdf(*pages: Sequence[tuple[int, int, int, str]], info: str = "") -> bytes:
-    """Pages of texts, each (x, y, size, text), in Helvetica."""
+def pdf(*pages: Sequence[tuple[float, float, int, str]], info: str = "", bold: Collection[str] = ()) -> bytes:
+    """Pages of texts, each (x, y, size, text), in Helvetica; `bold` are the texts that are set so."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
     kids = [f"{4 + 2 * number} 0 R" for number in range(len(pages))]
     objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(pages)} >>"
     for number, page in enumerate(pages):
-        drawn = "".join(f"BT /F {size} Tf {x} {y} Td ({text}) Tj ET\n" for x, y, size, text in page)
-        font = "/Resources << /Font << /F 3 0 R >> >>"
+        drawn = "".join(
+            f"BT /{'B' if text in bold else 'F'} {size} Tf {x} {y} Td ({text}) Tj ET\n" for x, y, size, text in page
+        )
+        heavy = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>"
+        font = f"/Resources << /Font << /F 3 0 R /B {heavy} >> >>"
         objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents {5 + 2 * number} 0 R {font} >>")
         objects.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
     objects.append(f"<< {info} >>")
