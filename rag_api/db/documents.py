@@ -7,6 +7,7 @@ from sqlalchemy import Select, and_, func, select, update
 
 from rag_api.db.database import Connection, now
 from rag_api.db.rows import DocumentRow, Page, decode_cursor, encode_cursor, error_of
+from rag_api.db.scopes import note_changed
 from rag_api.db.tables import documents, texts, versions
 
 
@@ -16,6 +17,7 @@ async def delete_document(db: Connection, document_id: str) -> None:
     await db.execute(
         update(versions).where(versions.c.document_id == document_id).values(status="superseded", reap=True)
     )
+    await note_changed(db, [document_id])
 
 
 async def change(db: Connection, document_id: str, version: int, values: Mapping[str, Any]) -> None:
@@ -23,6 +25,7 @@ async def change(db: Connection, document_id: str, version: int, values: Mapping
     of_version = and_(versions.c.document_id == document_id, versions.c.number == version)
     await db.execute(update(versions).where(of_version).values(**values))
     await db.execute(update(documents).where(documents.c.id == document_id).values(updated_at=now()))
+    await note_changed(db, [document_id])
 
 
 async def get(db: Connection, collection_id: str, document_id: str) -> DocumentRow | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from rag_api.db.database import Connection
+from rag_api.db.scopes import note_forgotten
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
 
 
@@ -51,6 +52,7 @@ async def forget(db: Connection, gone: Sequence[Remains]) -> None:
             continue
         await db.execute(delete(versions).where(*which))
     ids = {item.document_id for item in gone}
+    await note_forgotten(db, ids)
     has_versions = select(versions.c.document_id).where(versions.c.document_id.in_(ids))
     await db.execute(
         delete(documents).where(

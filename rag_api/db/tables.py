@@ -39,6 +39,9 @@ collections = Table(
     Column("previous_generation_id", String),  # the one that answered before, kept for the way back
     Column("created_at", String, nullable=False),
     Column("deleted_at", String),
+    # counts the changes of what a search may find, one a transaction; and the latest that has left no row (`scopes`)
+    Column("changed", Integer, nullable=False, server_default="0"),
+    Column("forgotten", Integer, nullable=False, server_default="0"),
     Index("uq_collections_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
           postgresql_where=text("deleted_at IS NULL")),
 )  # fmt: skip
@@ -70,9 +73,11 @@ documents = Table(
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
     Column("deleted_at", String),
+    Column("changed", Integer, nullable=False, server_default="0"),  # its collection's count when it last changed
     Index("uq_documents_source", "collection_id", "source", unique=True, sqlite_where=text("deleted_at IS NULL"),
           postgresql_where=text("deleted_at IS NULL")),
     Index("ix_documents_collection_id_id", "collection_id", "id"),
+    Index("ix_documents_collection_id_changed", "collection_id", "changed", "id"),
 )  # fmt: skip
 
 versions = Table(

@@ -8,6 +8,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from ingest.documents import VersionKey, new_id
 from rag_api.db.database import Connection, now
+from rag_api.db.scopes import note_changed
 from rag_api.db.tables import documents, texts, versions
 
 
@@ -175,14 +176,14 @@ async def publish(db: Connection, keys: Sequence[VersionKey]) -> None:
     pointers = select(documents.c.id, documents.c.current).where(documents.c.id.in_([row["of_id"] for row in bound]))
     current = {row.id: row.current for row in await db.execute(pointers)}
     moved = [row for row in bound if current.get(row["of_id"]) == row["of_version"]]
-    overtaken = [row for row in bound if row not in moved]
     if moved:
         await db.execute(update(versions).where(_IS_BOUND).values(status="ready"), moved)
-    if overtaken:
+    if overtaken := [row for row in bound if row not in moved]:
         await db.execute(update(versions).where(_IS_BOUND).values(status="superseded", reap=True), overtaken)
     if replacing := [row for row in moved if row["of_version"] > 1]:
         is_older = and_(versions.c.document_id == bindparam("of_id"), versions.c.number < bindparam("of_version"))
         await db.execute(update(versions).where(is_older).values(status="superseded", reap=True), replacing)
+    await note_changed(db, [row["of_id"] for row in moved])
 
 
 async def _still_queued(db: Connection, keys: Sequence[VersionKey | Described]) -> list[dict[str, Any]]:
