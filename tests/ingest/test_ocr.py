@@ -3,6 +3,7 @@
 import shutil
 import struct
 import zlib
+from email.message import EmailMessage
 from pathlib import Path
 
 import pypdfium2
@@ -15,6 +16,7 @@ from ingest.parsers import Recogniser, media_type_of, parse
 from ingest.parsers.ocr import Tesseract
 from ingest.sandbox import Limits, ParserPool
 from ingest.split import Splitting
+from tests.ingest.packed import zipped
 from tests.ingest.test_parsers_pages import pdf
 
 WORDS = "The heron stands in the reeds"
@@ -142,3 +144,22 @@ async def test_parsers_recognise_text_when_they_are_told_to(tmp_path: Path, ocr:
     finally:
         await pool.close()
     assert found == [WORDS if ocr else "no_text_layer"]
+
+
+@needs_tesseract
+async def test_pictures_in_mails_and_archives_are_recognised(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["Subject"] = "The sign"
+    message.set_content("See the picture.")
+    message.add_attachment(png(tmp_path, WORDS), maintype="image", subtype="png", filename="sign.png")
+    path = tmp_path / "all.zip"
+    path.write_bytes(zipped({"sign.png": png(tmp_path, WORDS), "mails/sign.eml": message.as_bytes()}))
+    pool = ParserPool(Limits(ocr=True), 1)
+    try:
+        found = [one async for one in pool.parse(Source("all.zip", "application/zip", path), "", None, Splitting(32))]
+    finally:
+        await pool.close()
+    assert [(one.document.source, one.document.text.split("\n\n")[-1]) for one in found] == [
+        ("sign.png", WORDS),
+        ("mails/sign.eml", WORDS),
+    ]
