@@ -107,17 +107,17 @@ class Matrix:
         self._state = _state(self._file, moved)
         self._state.owners[:] = owners
 
-    def own(self, owners: Mapping[str, int]) -> None:
-        """Tells by which numbers masks know the documents of these versions."""
+    def own(self, owners: Mapping[str, int]) -> set[str]:
+        """Tells by which numbers masks know the documents of these versions. Those that are not there."""
         state = self._state
+        unknown: set[str] = set()
         for name, owner in owners.items():
-            if (slot := state.slots.get(name)) is not None:
+            slot = state.slots.get(name)
+            if slot is None:
+                unknown.add(name)
+            else:
                 state.owners[slot] = owner
-
-    def disown(self, owners: Iterable[int]) -> None:
-        """These numbers stand for nothing any more."""
-        state = self._state
-        state.owners[np.isin(state.owners, list(owners))] = NOBODY
+        return unknown
 
     def covered(self, mask: Mask) -> Mask:
         """Those of the numbers in a mask whose version is here."""

@@ -152,11 +152,9 @@ class Matrix(Protocol):
 
     async def remove(self, names: Iterable[str]) -> None: ...
 
-    def own(self, owners: Mapping[str, int]) -> None:
-        """The numbers of the documents of these versions, from now on; a version that is not there has none."""
+    def own(self, owners: Mapping[str, int]) -> set[str]:
+        """Takes the numbers of the documents of these versions, from now on. Those that are not there."""
         ...
-
-    def disown(self, owners: Iterable[int]) -> None: ...
 
     def covered(self, mask: Mask) -> Mask:
         """Those of the documents in a mask whose vectors are here."""

@@ -132,13 +132,13 @@ async def test_the_best_are_the_best_of_those_that_the_mask_lets_pass(matrix: Ma
 async def test_a_version_counts_only_under_the_number_that_it_was_given_last(matrix: Matrix) -> None:
     await matrix.append([version("a"), version("b"), version("c")])
     query = version("query", chunks=1).vectors[0]
-    matrix.own({"a:1": 0, "b:1": 1, "nobody:1": 2})
+    assert matrix.own({"a:1": 0, "b:1": 1, "nobody:1": 2}) == {"nobody:1"}
     everybody = np.ones(3, dtype=np.bool_)
     assert matrix.covered(everybody).tolist() == [True, True, False]
     assert matrix.covered(np.array([False, True, True])).tolist() == [False, True, False]
     matrix.own({"a:1": 2})
     assert matrix.covered(everybody).tolist() == [False, True, True]
-    matrix.disown([1])
+    await matrix.remove(["b:1"])
     assert matrix.covered(everybody).tolist() == [False, False, True]
     assert {one.chunk_id[0] for one in await matrix.best(query, everybody, top_k=9)} == {"a"}
     assert await matrix.best(query, np.ones(2, dtype=np.bool_), top_k=9) == []  # a mask of before the number was given

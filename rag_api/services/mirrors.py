@@ -1,0 +1,237 @@
+"""What filters ask, kept in this process beside the catalogue: a table of the documents and a matrix of the vectors.
+
+Purpose: a filter is answered without reading rows, and never by what was.
+Mechanism: a collection's count of changes says whether its mirror is behind; then the changed documents are read, and
+only they, before the filter is answered. The first look reads them all, some at a time. The matrix follows in the
+background: chunks that it does not have yet are scored from the catalogue or found by the vector index.
+Bounds: the collections asked last, up to a number of documents and of collections; the others are let go.
+Does not promise: that a hit still passes when it is shown. Whoever shows hits checks them against their rows.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+import numpy as np
+
+from rag_api.core.filter_table import FilterTable
+from rag_api.core.ports import Matrices, Matrix, VersionVectors
+from rag_api.db import scopes
+from rag_api.db.database import Database
+from rag_api.db.rows import GenerationRow
+from rag_api.db.scopes import BEFORE_ALL, Change, CollectionState
+from rag_api.telemetry import log
+
+CHANGES_A_STEP = 200
+VERSIONS_A_STEP = 100
+CHUNKS_A_STEP = 1_000
+SAMPLE = 100
+LOOK_S = 1.0
+AFTER_FAILURE_S = 30.0
+
+
+class Mirror:
+    """Of one collection."""
+
+    def __init__(self) -> None:
+        self.table = FilterTable()
+        self.matrix: Matrix | None = None
+        self.index = ""  # the generation that the matrix is of
+        self.seen = -1
+        self.place = BEFORE_ALL
+        self.asked = 0
+        self.has_missed = False  # a deletion, of which nothing can be read any more
+        self.lock = asyncio.Lock()
+        self.versions: dict[str, int] = {}
+        self.lacking: dict[str, int] = {}  # documents whose current version the matrix does not have
+        self.leaving: set[str] = set()  # versions that it need not have any more
+
+    def take(self, change: Change) -> None:
+        before = self.versions.pop(change.document_id, None)
+        if before is not None and (change.seen is None or before != change.version):
+            self.leaving.add(f"{change.document_id}:{before}")
+        self.lacking.pop(change.document_id, None)
+        if change.seen is None:
+            self.table.drop(change.document_id)
+            return
+        ordinal = self.table.put(change.document_id, change.seen, chunks=change.chunks)
+        self.versions[change.document_id] = change.version
+        if self.matrix is None or self.matrix.own({f"{change.document_id}:{change.version}": ordinal}):
+            self.lacking[change.document_id] = change.version
+
+    def attach(self, matrix: Matrix, index: str) -> None:
+        """A matrix, with what it has already."""
+        self.matrix, self.index = matrix, index
+        current = {f"{document_id}:{version}": document_id for document_id, version in self.versions.items()}
+        unknown = matrix.own({name: self.table.ordinals[document_id] for name, document_id in current.items()})
+        self.lacking = {current[name]: self.versions[current[name]] for name in unknown}
+        self.leaving = matrix.versions().keys() - current.keys()
+
+    def some_lacking(self) -> list[tuple[str, int]]:
+        """The next versions that the matrix should get; they are not lacking any more."""
+        some: list[tuple[str, int]] = []
+        chunks = 0
+        for document_id, version in islice(self.lacking.items(), VERSIONS_A_STEP):
+            some.append((document_id, version))
+            chunks += int(self.table.chunks[self.table.ordinals[document_id]])
+            if chunks >= CHUNKS_A_STEP:
+                break
+        for document_id, _ in some:
+            del self.lacking[document_id]
+        return some
+
+    def own(self, appended: Sequence[VersionVectors]) -> None:
+        """What came into the matrix counts, unless it has been replaced meanwhile."""
+        assert self.matrix
+        owners: dict[str, int] = {}
+        for one in appended:
+            name = f"{one.document_id}:{one.version}"
+            if self.versions.get(one.document_id) == one.version:
+                owners[name] = self.table.ordinals[one.document_id]
+            else:
+                self.leaving.add(name)
+        self.matrix.own(owners)
+
+
+class Mirrors:
+    def __init__(self, db: Database, matrices: Matrices, *, documents: int, collections: int) -> None:
+        self._db = db
+        self._matrices = matrices
+        self._most_documents = documents
+        self._most_collections = collections
+        self._mirrors: dict[str, Mirror] = {}
+        self._let_go: set[str] = set()
+        self._kept: set[str] = set()
+        self._clock = 0
+
+    async def of(self, state: CollectionState) -> Mirror:
+        """A mirror that shows at least what the state does."""
+        mirror = self._mirrors.setdefault(state.collection_id, Mirror())
+        self._clock += 1
+        mirror.asked = self._clock
+        await self._read(mirror, state)
+        return mirror
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Up to date in the background, until the end of the block."""
+        task = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._matrices.close()
+
+    async def _keep(self) -> None:
+        while True:
+            pause_s = LOOK_S
+            try:
+                await self.catch_up()
+            except Exception as error:  # noqa: BLE001 - searches do without it, and the next look may go well
+                log(__name__).warning("mirrors are not kept up to date", reason=f"{type(error).__name__}: {error}")
+                pause_s = AFTER_FAILURE_S
+            await asyncio.sleep(pause_s)
+
+    async def catch_up(self) -> None:
+        """Everything that is kept shows the catalogue as it was when this began, the matrices as well."""
+        states = await self._db.ask(scopes.states)
+        for gone in self._mirrors.keys() - {state.collection_id for state in states}:
+            del self._mirrors[gone]
+        for state in states:
+            if state.collection_id not in self._mirrors and not self._has_room(state):
+                continue
+            mirror = self._mirrors.setdefault(state.collection_id, Mirror())
+            await self._read(mirror, state)
+            if mirror.has_missed or mirror.table.is_sparse:
+                mirror = await self._begun_anew(mirror, state)
+            if self._mirrors.get(state.collection_id) is mirror:
+                await self._fill(mirror, state.generation)
+        await self._keep_only({mirror.index for mirror in self._mirrors.values() if mirror.index})
+
+    def _has_room(self, state: CollectionState) -> bool:
+        """What was let go comes back when it is asked for."""
+        return (
+            state.collection_id not in self._let_go
+            and len(self._mirrors) < self._most_collections
+            and sum(len(mirror.table) for mirror in self._mirrors.values()) < self._most_documents
+        )
+
+    async def _read(self, mirror: Mirror, state: CollectionState) -> None:
+        if mirror.seen >= state.changed:
+            return
+        async with mirror.lock:
+            mirror.has_missed |= 0 <= mirror.seen < state.forgotten
+            while mirror.seen < state.changed:
+                page = await self._db.ask(scopes.changes, state.collection_id, mirror.place, limit=CHANGES_A_STEP)
+                for change in page:
+                    mirror.take(change)
+                if page:
+                    mirror.place = (page[-1].count, page[-1].document_id)
+                if len(page) < CHANGES_A_STEP:
+                    mirror.seen = max(state.changed, mirror.place[0])
+                await asyncio.sleep(0)
+        self._make_room(state.collection_id)
+
+    def _make_room(self, wanted: str) -> None:
+        """Lets go of what was asked for longest ago."""
+        while len(self._mirrors) > 1 and (
+            len(self._mirrors) > self._most_collections
+            or sum(len(mirror.table) for mirror in self._mirrors.values()) > self._most_documents
+        ):
+            others = [one for one in self._mirrors if one != wanted]
+            oldest = min(others, key=lambda one: self._mirrors[one].asked)
+            del self._mirrors[oldest]
+            self._let_go.add(oldest)
+
+    async def _begun_anew(self, old: Mirror, state: CollectionState) -> Mirror:
+        """Beside the old one, which goes on answering; searches on their way do without its matrix."""
+        new = Mirror()
+        await self._read(new, state)
+        if self._mirrors.get(state.collection_id) is not old:
+            return old
+        new.asked, matrix, old.matrix = old.asked, old.matrix, None
+        if matrix:
+            new.attach(matrix, old.index)
+        self._mirrors[state.collection_id] = new
+        return new
+
+    async def _fill(self, mirror: Mirror, generation: GenerationRow) -> None:
+        if generation.dimension is None:
+            return
+        if mirror.index != generation.id:
+            matrix = await self._opened(mirror.versions, generation.id, generation.dimension)
+            mirror.attach(matrix, generation.id)
+        assert mirror.matrix
+        leaving, mirror.leaving = mirror.leaving, set()
+        await mirror.matrix.remove(leaving)
+        while some := mirror.some_lacking():
+            try:
+                found = await self._db.ask(scopes.vectors, generation.id, some)
+                await mirror.matrix.append(found)
+            except BaseException:
+                mirror.lacking.update((key, number) for key, number in some if mirror.versions.get(key) == number)
+                raise
+            mirror.own(found)
+
+    async def _opened(self, current: dict[str, int], index: str, dimension: int) -> Matrix:
+        """What its file holds is looked at, as it may be of another time than the catalogue; then it begins empty."""
+        matrix = await self._matrices.open(index, dimension=dimension)
+        there = sorted(matrix.versions().keys() & {f"{key}:{number}" for key, number in current.items()})
+        sample = random.sample(there, min(SAMPLE, len(there)))
+        keys = [(name.rpartition(":")[0], int(name.rpartition(":")[2])) for name in sample]
+        for one in await self._db.ask(scopes.vectors, index, keys):
+            ids = [f"{one.document_id}:{one.version}:{i}" for i in range(len(one.vectors))]
+            if not np.array_equal(matrix.vectors(ids), one.vectors):
+                log(__name__).warning("matrix of another time, it begins anew", index=index)
+                await self._matrices.drop(index)
+                return await self._matrices.open(index, dimension=dimension)
+        return matrix
+
+    async def _keep_only(self, wanted: set[str]) -> None:
+        if wanted != self._kept:
+            for index in set(await self._matrices.names()) - wanted:
+                await self._matrices.drop(index)
+            self._kept = wanted

@@ -1,0 +1,104 @@
+"""Where a search looks: the generation that answers, and the documents that its filter and its reader's groups allow.
+
+Few chunks are scored exactly, as asking the vector index for more and more until enough pass would cost more. Many are
+asked for in the index with as many more as the filter leaves out; when the nearest ones do not pass, they are scored
+exactly after all.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.ports import Vectors
+from rag_api.core.filter_table import Passing
+from rag_api.core.filters import Filter, restricted
+from rag_api.core.hits import Scored
+from rag_api.core.ports import VectorStore
+from rag_api.db import chunks, scopes
+from rag_api.db.database import Database
+from rag_api.db.rows import GenerationRow
+from rag_api.services.mirrors import Mirror, Mirrors
+
+SPARE = 1.25  # asked for beyond what should do, as those that pass are not spread evenly
+WIDEN = 4
+MOST_NEIGHBOURS = 6_400
+READ_CHUNKS = 2_000  # whose vectors a search reads from the catalogue while the matrix does not have them
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`wanted`: what each hit must still fulfil when it is shown; None lets all pass."""
+
+    generation: GenerationRow
+    wanted: Filter | None = None
+    among: Passing | None = None
+    mirror: Mirror | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.among is not None and not self.among
+
+
+class Scoping:
+    def __init__(self, db: Database, mirrors: Mirrors, store: VectorStore, *, exact_below: int) -> None:
+        self._db = db
+        self._mirrors = mirrors
+        self._store = store
+        self._exact_below = exact_below
+
+    async def scope(self, collection: str, wanted: Filter | None, groups: Collection[str] | None) -> Scope:
+        """As the collection is now. `groups` None sees all. Raises CollectionNotFound."""
+        state = await self._db.ask(scopes.state, collection)
+        wanted = restricted(wanted, groups)
+        if wanted is None:
+            return Scope(state.generation)
+        mirror = await self._mirrors.of(state)
+        return Scope(state.generation, wanted, mirror.table.passing(wanted), mirror)
+
+    async def nearest(self, scope: Scope, vector: Vectors, *, top_k: int) -> list[Scored]:
+        """The chunks in the scope that are nearest to a vector, best first; fewer than `top_k` when there are no more.
+
+        Raises VectorStoreUnavailable.
+        """
+        index = scope.generation.id
+        if scope.among is None:
+            return await self._store.query(index, vector, top_k=top_k)
+        if scope.is_empty:
+            return []
+        neighbours = math.ceil(SPARE * top_k / max(scope.among.share, 1e-9))
+        if scope.among.chunks <= self._exact_below or neighbours > MOST_NEIGHBOURS:
+            exact = await self._exact(scope, vector, top_k)
+            if exact is not None:
+                return exact
+        neighbours = min(neighbours, MOST_NEIGHBOURS)
+        while True:
+            found = await self._store.query(index, vector, top_k=neighbours)
+            passing = [scored for scored in found if scored.chunk_id.partition(":")[0] in scope.among]
+            if len(passing) >= top_k or len(found) < neighbours:
+                return passing[:top_k]
+            exact = await self._exact(scope, vector, top_k)
+            if exact is not None or neighbours >= MOST_NEIGHBOURS:
+                return passing if exact is None else exact
+            neighbours = min(WIDEN * neighbours, MOST_NEIGHBOURS)
+
+    async def _exact(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored] | None:
+        """None when too many vectors would have to be read from the catalogue."""
+        mirror, wanted = scope.mirror, scope.wanted
+        assert mirror and wanted
+        table, index = mirror.table, scope.generation.id
+        mask = table.passing(wanted).mask  # of this moment, as the matrix's numbers are
+        matrix = mirror.matrix if mirror.index == index else None
+        missing = mask & (table.chunks > 0)
+        if matrix:
+            missing &= ~matrix.covered(mask)
+        if table.chunks[missing].sum() > READ_CHUNKS:
+            return None
+        documents = [table.ids[ordinal] for ordinal in np.flatnonzero(missing)]
+        found = await matrix.best(vector, mask, top_k=top_k) if matrix else []
+        if documents:
+            ids, vectors = await self._db.ask(chunks.vectors, index, documents)
+            read = [Scored(chunk_id, float(vectors[i] @ vector)) for i, chunk_id in enumerate(ids)]
+            found = sorted([*found, *read], key=lambda scored: -scored.score)[:top_k]
+        return found
