@@ -1,4 +1,5 @@
 # ruff: noqa: ASYNC240
+import hashlib
 import os
 import resource
 import signal
@@ -26,7 +27,7 @@ RECORD_BYTES = HEAD.itemsize + 4 * DIMENSION
 
 def version(document: str, number: int = 1, chunks: int = 3) -> VersionVectors:
     """Vectors that follow from the name, so that a right one can be told from a wrong one."""
-    seed = int.from_bytes(f"{document}:{number}".encode(), "little") % 2**63
+    seed = int.from_bytes(hashlib.blake2b(f"{document}:{number}".encode(), digest_size=8).digest(), "little")
     vectors = np.random.default_rng(seed).standard_normal((chunks, DIMENSION)).astype(np.float32)
     return VersionVectors(document, number, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 

@@ -1,5 +1,6 @@
 """A collection of known documents, in the catalogue and both indexes, beside what a search of it should find."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ CREATED = "2026-01-01"
 
 def vector_of(text: str) -> Vectors:
     """Follows from the text, and differs from that of any other."""
-    seed = int.from_bytes(text.encode(), "little") % 2**63
+    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
     vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
     found: Vectors = vector / np.linalg.norm(vector)
     return found

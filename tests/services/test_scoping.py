@@ -1,0 +1,250 @@
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.ports import Vectors
+from rag_api.backends.matrix import MatrixFolder
+from rag_api.core.filters import Filter, parse_filter
+from rag_api.core.hits import Scored
+from rag_api.core.ports import EmbedderIdentity
+from rag_api.db import generations
+from rag_api.db.database import Database
+from rag_api.errors import CollectionNotFound, InvalidFilter
+from rag_api.services import scoping as module
+from rag_api.services.mirrors import Mirrors
+from rag_api.services.scoping import Scoping
+from tests.core.test_filters import FILTERS, RECORDS
+from tests.db.catalogue import new_collection
+from tests.fakes import MemoryVectorStore
+from tests.services.library import DIMENSION, KnownLibrary, vector_of
+
+SOURCES = st.sampled_from(["a", "b", "c", "d", "e"])
+GROUPS = st.lists(st.sampled_from(["staff", "board", "crew"]), max_size=2)
+READERS = st.none() | st.frozensets(st.sampled_from(["staff", "board"]), max_size=2)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["publish", "publish", "change"]), SOURCES, RECORDS, GROUPS, st.integers(1, 3))
+    | st.tuples(st.sampled_from(["delete", "reap", "catch up"]), SOURCES)
+    | st.tuples(st.just("ask"), FILTERS, READERS),
+    min_size=4,
+    max_size=20,
+)
+
+
+class CountingStore(MemoryVectorStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+        self.asked.append(top_k)
+        return await super().query(index, vector, top_k=top_k)
+
+
+async def step(known: KnownLibrary, mirrors: Mirrors, action: str, source: str, rest: list[Any]) -> None:
+    match action:
+        case "publish":
+            await known.publish(source, rest[0], rest[1], count=rest[2])
+        case "change" if source in known.held:
+            await known.change(source, rest[0], rest[1])
+        case "delete" if source in known.held:
+            await known.delete(source)
+        case "reap":
+            await known.reap()
+        case "catch up":
+            await mirrors.catch_up()
+
+
+async def assert_right(known: KnownLibrary, scoping: Scoping, wanted: Filter | None, groups: Any) -> None:
+    """Who passes and which chunks are nearest, against a look at every document."""
+    scope = await scoping.scope("faq", wanted, groups)
+    passing = known.passing(wanted, groups)
+    if scope.among is not None:
+        stale = set(scope.among) - {one.document_id for one in passing}
+        assert not stale & {one.document_id for one in known.held.values()}
+        assert {one.document_id for one in passing} <= set(scope.among)
+        if not stale:
+            assert scope.among.chunks == sum(len(one.texts) for one in passing)
+    vector = vector_of("a question")
+    expected = known.nearest(vector, passing, 1_000)
+    current = {f"{one.document_id}:{one.version}" for one in known.held.values()}
+    for top_k in (2, 50):
+        found = await scoping.nearest(scope, vector, top_k=1_000 if scope.among is None else top_k)
+        ids = [one.chunk_id for one in found if one.chunk_id.rpartition(":")[0] in current]
+        assert ids == expected[: len(ids)]
+        if len(found) < top_k:
+            assert ids == expected  # and there are no more
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, catalogue: Path, *, exact_below: int
+) -> AsyncIterator[tuple[KnownLibrary, Mirrors, Scoping]]:
+    await asyncio.to_thread(shutil.copy, catalogue, folder / "known.db")
+    db = Database(f"sqlite:///{folder / 'known.db'}")
+    store, matrices = CountingStore(), MatrixFolder(folder / "matrix")
+    known = KnownLibrary(db, await new_collection(db), store)
+    identity = EmbedderIdentity("tiny", "print", DIMENSION, 100)
+    await db.change(generations.settle, known.row.generation_id, identity, "splitter")
+    mirrors = Mirrors(db, matrices, documents=1_000, collections=9)
+    yield known, mirrors, Scoping(db, mirrors, store, exact_below=exact_below)
+    await matrices.close()
+    await db.close()
+
+
+@pytest.mark.parametrize("exact_below", [0, 4, 1_000])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(STEPS, FILTERS, READERS)
+async def test_whatever_comes_and_goes_a_scope_is_what_passes_now(
+    tmp_path_factory: pytest.TempPathFactory, empty_catalogue: Path, exact_below: int, steps: Any, raw: Any, groups: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("scoping")
+    async with opened(folder, empty_catalogue, exact_below=exact_below) as (known, mirrors, scoping):
+        for action, first, *rest in [*steps, ("ask", raw, groups), ("ask", raw, None)]:
+            if action == "ask":
+                await assert_right(known, scoping, parse_filter(first), rest[0])
+            else:
+                await step(known, mirrors, action, first, rest)
+
+
+QUESTION = vector_of("a question")
+
+
+async def asked(
+    known: KnownLibrary, scoping: Scoping, raw: dict[str, Any] | None, *, top_k: int, groups: Any = None
+) -> list[str]:
+    """The sources of the nearest chunks, best first."""
+    scope = await scoping.scope("faq", parse_filter(raw), groups)
+    of = {one.document_id: source for source, one in known.held.items()}
+    found = await scoping.nearest(scope, QUESTION, top_k=top_k)
+    return [of[one.chunk_id.partition(":")[0]] for one in found]
+
+
+async def test_few_chunks_are_scored_without_the_vector_index(tmp_path: Path, empty_catalogue: Path) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, mirrors, scoping):
+        for i in range(20):
+            await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
+        for is_mirrored in (False, True):
+            if is_mirrored:
+                await mirrors.catch_up()
+            found = await asked(known, scoping, {"even": True}, top_k=50)
+            assert sorted(map(int, found)) == list(range(0, 20, 2))
+        assert isinstance(known.store, CountingStore) and known.store.asked == []
+
+
+async def test_many_are_asked_for_in_the_index_with_as_many_more_as_do_not_pass(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, mirrors, scoping):
+        for i in range(60):
+            await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
+        await mirrors.catch_up()
+        found = await asked(known, scoping, {"even": True}, top_k=4)
+        assert len(found) == 4 and all(int(source) % 2 == 0 for source in found)
+        assert isinstance(known.store, CountingStore) and known.store.asked == [10]  # 4, doubled, and a quarter more
+
+
+async def test_when_the_nearest_do_not_pass_those_that_do_are_scored_exactly(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, mirrors, scoping):
+        for i in range(60):
+            await known.publish(f"{i}", {"near": False}, count=1)
+        everything = await asked(known, scoping, None, top_k=60)
+        for source in everything[30:]:
+            await known.change(source, {"near": True}, [])
+        await mirrors.catch_up()
+        assert isinstance(known.store, CountingStore)
+        known.store.asked.clear()
+        assert await asked(known, scoping, {"near": True}, top_k=4) == everything[30:34]
+        assert known.store.asked == [10]
+
+
+async def test_while_there_is_no_matrix_the_index_is_asked_for_more_and_more(
+    tmp_path: Path, empty_catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ_CHUNKS", 5)
+    async with opened(tmp_path, empty_catalogue, exact_below=100) as (known, _, scoping):
+        for i in range(60):
+            await known.publish(f"{i}", {"near": False}, count=1)
+        everything = await asked(known, scoping, None, top_k=60)
+        for source in everything[30:]:
+            await known.change(source, {"near": True}, [])
+        assert isinstance(known.store, CountingStore)
+        known.store.asked.clear()
+        assert await asked(known, scoping, {"near": True}, top_k=4) == everything[30:34]
+        assert known.store.asked == [10, 40]
+        monkeypatch.setattr(module, "MOST_NEIGHBOURS", 20)
+        assert await asked(known, scoping, {"near": True}, top_k=4) == []
+
+
+async def test_a_change_between_the_filter_and_the_vectors_leaves_out_nobody(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=100) as (known, mirrors, scoping):
+        for i in range(4):
+            await known.publish(f"{i}", {"year": 2024}, count=1)
+        await mirrors.catch_up()
+        scope = await scoping.scope("faq", parse_filter({"year": 2024}), None)
+        await known.change("1", {"year": 2024, "more": True}, [])
+        await scoping.scope("faq", parse_filter({"year": 2024}), None)
+        assert len(await scoping.nearest(scope, QUESTION, top_k=9)) == 4
+
+
+async def test_a_reader_sees_what_names_one_of_its_groups_or_none(known_scoping: Any) -> None:
+    known, scoping = known_scoping
+    await known.publish("all", {"year": 1})
+    await known.publish("staff", {"year": 1}, ["staff"])
+    await known.publish("both", {"year": 2}, ["staff", "board"])
+    for groups, expected in (
+        (None, {"all", "staff", "both"}),
+        (frozenset(), {"all"}),
+        (frozenset({"staff"}), {"all", "staff", "both"}),
+        (frozenset({"board"}), {"all", "both"}),
+        (frozenset({"others", "Staff", "sta"}), {"all"}),
+    ):
+        assert set(await asked(known, scoping, None, top_k=50, groups=groups)) == expected
+        assert set(await asked(known, scoping, {"year": 1}, top_k=50, groups=groups)) == expected - {"both"}
+        assert set(await asked(known, scoping, {"year": {"$ne": 1}}, top_k=50, groups=groups)) == expected - {
+            "all",
+            "staff",
+        }
+
+
+async def test_no_metadata_and_no_filter_opens_what_is_closed(known_scoping: Any) -> None:
+    known, scoping = known_scoping
+    await known.publish("secret", {"$acl": ["guests", True], "acl": []}, ["staff"])
+    guests = frozenset({"guests"})
+    for raw in (None, {"acl": {"$nin": []}}, {"$or": [{"acl": {"$ne": 1}}, {"source": "secret"}]}):
+        assert await asked(known, scoping, raw, top_k=50, groups=guests) == []
+    with pytest.raises(InvalidFilter, match=r"filter\.\$acl"):
+        parse_filter({"$acl": "guests"})
+
+
+async def test_an_acl_that_changes_counts_at_once(known_scoping: Any) -> None:
+    known, scoping = known_scoping
+    guests = frozenset({"guests"})
+    await known.publish("a", {})
+    assert await asked(known, scoping, None, top_k=1, groups=guests) == ["a"]
+    await known.change("a", {}, ["staff"])
+    assert await asked(known, scoping, None, top_k=1, groups=guests) == []
+    await known.change("a", {}, ["guests"])
+    assert await asked(known, scoping, None, top_k=1, groups=guests) == ["a"]
+
+
+async def test_there_is_no_scope_in_a_collection_that_is_not_there(known_scoping: Any) -> None:
+    _, scoping = known_scoping
+    with pytest.raises(CollectionNotFound):
+        await scoping.scope("nowhere", None, None)
+
+
+@pytest.fixture
+async def known_scoping(tmp_path: Path, empty_catalogue: Path) -> AsyncIterator[tuple[KnownLibrary, Scoping]]:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, _, scoping):
+        yield known, scoping
