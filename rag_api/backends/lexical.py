@@ -18,7 +18,7 @@ import tantivy
 from ingest.ports import EmbeddedChunk
 from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_files import damaged
-from rag_api.backends.lexical_words import open_index, query_terms, spaced, term_queries
+from rag_api.backends.lexical_words import open_index, query_terms, spaced, words_query
 from rag_api.core.filter_table import document_key
 from rag_api.core.hits import Scored
 from rag_api.errors import LexicalIndexUnavailable
@@ -100,8 +100,7 @@ class TantivyIndex:
                     id=chunk_id,
                     document=item.version.document_id,
                     document_key=document_key(item.version.document_id),
-                    title=spaced(f"{item.title} {item.chunk.section}"),
-                    text=spaced(item.chunk.text),
+                    text=spaced(f"{item.title}\n{item.chunk.section}\n{item.chunk.text}"),
                 )
             )
 
@@ -177,21 +176,20 @@ class TantivyIndex:
         terms = query_terms(text)
         if reader is None or not terms:
             return []
-        schema = reader.schema
-        words = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, query) for term in terms for query in term_queries(schema, term)]
-        )
-        searcher = reader.searcher()
+        searcher, schema = reader.searcher(), reader.schema
+        words = words_query(searcher, schema, terms)
+        if words is None:
+            return []
         if documents is None:
-            found = searcher.search(words, limit=top_k, count=False).hits
+            found = searcher.search(words.query, limit=top_k, count=False).hits
         elif len(documents) <= NAMED_DOCUMENTS:
             among = tantivy.Query.term_set_query(schema, "document", list(documents))
             among = tantivy.Query.boost_query(among, 0.0)
-            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words), (tantivy.Occur.Must, among)])
+            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words.query), (tantivy.Occur.Must, among)])
             found = searcher.search(both, limit=top_k, count=False).hits
         else:
-            found = best_among(searcher, words, documents, top_k=top_k)
-        return [Scored(searcher.doc(address)["id"][0], score) for score, address in found]
+            found = best_among(searcher, words.query, documents, top_k=top_k)
+        return [Scored(searcher.doc(address)["id"][0], score / words.attainable) for score, address in found]
 
     def _reader(self, index: str) -> Any | None:
         """The index as last committed, or None where there is none."""

@@ -1,18 +1,21 @@
 """What the tantivy index does beyond its contract (tests/contracts/test_lexical_index.py)."""
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tantivy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk
 from rag_api.backends.lexical import TantivyIndex
-from rag_api.backends.lexical_words import MAX_QUERY_WORDS, query_terms
+from rag_api.backends.lexical_words import COMMON_FROM, COMMON_SHARE, MAX_QUERY_WORDS, query_terms
 from rag_api.core.words import STOP_WORDS
+from rag_api.errors import LexicalIndexUnavailable
 
 INDEX = "gen_1"
 
@@ -100,22 +103,64 @@ async def test_stop_words_do_not_count_beside_others(lexical: TantivyIndex) -> N
     assert await search(lexical, "What is the ferry") == [1]
 
 
-async def test_a_query_of_five_thousand_words_is_answered(lexical: TantivyIndex) -> None:
+async def test_a_query_of_five_thousand_words_finds_those_that_are_there(lexical: TantivyIndex) -> None:
     await write(lexical, "word7 is here", "word4999 is here")
-    assert await search(lexical, " ".join(f"word{i}" for i in range(5_000))) == [0]
+    assert sorted(await search(lexical, " ".join(f"word{i}" for i in range(5_000)))) == [0, 1]
 
 
-def test_a_query_looks_for_so_many_words_each_once() -> None:
+async def test_of_too_many_words_the_rarest_are_looked_for(lexical: TantivyIndex) -> None:
+    usual = " ".join(f"usual{i}" for i in range(MAX_QUERY_WORDS))
+    await write(lexical, usual, usual, "ferry")
+    assert sorted(await search(lexical, f"{usual} ferry")) == [0, 1, 2]
+    assert sorted(await search(lexical, f"{usual} {usual.upper()} gull ferry")) == [0, 1, 2]
+
+
+async def test_a_word_of_a_third_of_many_chunks_is_looked_for_only_when_there_is_no_other(
+    lexical: TantivyIndex,
+) -> None:
+    few = int(COMMON_FROM * COMMON_SHARE)
+    await write(lexical, *["die Insel"] * (few + 1), "die Fähre", *["Wind"] * (COMMON_FROM - few))
+    assert await search(lexical, "die Fähre") == [few + 1]
+    assert len(await search(lexical, "die")) == 10
+
+
+def test_a_query_has_each_word_once() -> None:
     assert query_terms("ferry ferries FERRY") == query_terms("ferry")
-    assert len(query_terms(" ".join(f"word{i}" for i in range(5_000)))) == MAX_QUERY_WORDS
     assert query_terms("") == query_terms("?!") == []
     assert all(query_terms(word) for word in STOP_WORDS)
 
 
-async def test_a_word_in_the_title_and_in_the_text_counts_twice(lexical: TantivyIndex) -> None:
+async def test_a_score_is_the_share_of_what_the_words_can_attain(lexical: TantivyIndex) -> None:
+    await write(lexical, "ferry " * 200, "ferry", "gull", "gull island")
+    repeated, once = await lexical.search(INDEX, "ferry", top_k=10)
+    assert 0.9 < repeated.score < 1 and 0.3 < once.score < repeated.score
+    missed = (await lexical.search(INDEX, "ferry zeppelin", top_k=10))[0].score
+    assert missed == pytest.approx(repeated.score * math.log(1 + 2.5 / 2.5) / (math.log(2) + math.log(1 + 4.5 / 0.5)))
+
+
+async def test_a_word_in_the_title_and_in_the_text_counts_more(lexical: TantivyIndex) -> None:
     await lexical.write(INDEX, [chunk("It is free.", 0, title="Dogs"), chunk("Dogs are free.", 1, title="Dogs")])
     await lexical.commit(INDEX)
     assert await search(lexical, "dogs") == [1, 0]
+
+
+async def test_one_word_in_a_short_title_is_not_worth_more_than_all_of_them_in_a_text(lexical: TantivyIndex) -> None:
+    named = chunk("It may refer to one of these.", 0, title="King of my heart")
+    told = chunk("The tin woodman wants a heart from the wizard in the land of Oz.", 1, title="Woodman")
+    await lexical.write(INDEX, [named, told])
+    await lexical.commit(INDEX)
+    assert await search(lexical, "who wants a heart in the wizard of oz") == [1, 0]
+
+
+async def test_an_index_of_another_form_is_removed_and_built_anew(lexical: TantivyIndex, tmp_path: Path) -> None:
+    folder = tmp_path / "lexical" / INDEX
+    folder.mkdir(parents=True)
+    tantivy.Index(tantivy.SchemaBuilder().add_text_field("title").build(), path=str(folder))
+    with pytest.raises(LexicalIndexUnavailable):
+        await search(lexical, "ferry")
+    assert await lexical.ids(INDEX) == set()
+    await write(lexical, "The ferry.")
+    assert await search(lexical, "ferry") == [0]
 
 
 async def test_a_very_long_text_without_spaces_is_indexed(lexical: TantivyIndex) -> None:
