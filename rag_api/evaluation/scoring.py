@@ -8,7 +8,7 @@ from rag_api.evaluation.outcomes import Said, Seen
 from rag_api.evaluation.questions import Question
 
 DEPTHS = (1, 5, 10, 20, 50, 100)
-SHOWN_CHARS = 600
+SHOWN_CHARS = 300
 
 
 def depths(top_k: int) -> list[int]:
