@@ -187,18 +187,50 @@ class Matrices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens. `reasoning_tokens` are among the completion's, None when not known; `estimated`: nobody counted them.
+
+    `cost` is in the currency of the settings' prices, None without prices.
+    """
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Characters of passage `n` that a model itself says it rests on."""
+
+    n: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Another model answers from here on, and from the beginning: what came before is void."""
+
+    model: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some text of an answer as it comes; the last piece may have no text, but says why it ended and what it took."""
+    """Some text of an answer as it comes; the last piece may have no text, but says why it ended.
+
+    `reasoning` is what the model thinks aloud, no part of the answer. `quotes` belong to the markers in this piece's
+    text. `usage` is of what was said since a piece said it last.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
+    reasoning: str = ""
+    quotes: tuple[Quote, ...] = ()
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
