@@ -74,7 +74,10 @@ class FetchSettings(BaseModel):
 class RetrievalSettings(BaseModel):
     dense_weight: float = Field(0.5, ge=0, le=1, description="of the dense score in hybrid search; the rest is lexical")
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
-    exact_below: int = Field(5_000, ge=0, description="chunks passing a filter up to which they are scored exactly")
+    exact_below: int = Field(20_000, ge=0, description="chunks passing a filter up to which they are scored exactly")
+    mirrored_documents: int = Field(
+        200_000, ge=0, description="documents whose filterable fields are kept in memory, some 1 to 2 KB each"
+    )
 
 
 class LanguageModelSettings(BaseModel):

@@ -78,7 +78,7 @@ def restricted(wanted: Filter | None, groups: Collection[str] | None) -> Filter 
 def seen_by_filter(record: Mapping[str, Any]) -> dict[str, Any]:
     """A document's metadata with its own fields, which can't be shadowed, and its `acl`."""
     own = {name: record[name] for name in DOCUMENT_FIELDS}
-    return {**record["metadata"], **own, ACL: list(record.get("acl") or [EVERYONE])}
+    return {**record["metadata"], **own, ACL: list(record["acl"]) or [EVERYONE]}
 
 
 def _holds(actual: Any, name: str, value: Any) -> bool:

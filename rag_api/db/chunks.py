@@ -1,7 +1,7 @@
 """Chunks: their texts and vectors, and what of them a reader may see."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, bindparam, delete, insert, select, tuple_
 
 from ingest.documents import VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
+from rag_api.core.filters import Filter, matches, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.db.database import Connection
 from rag_api.db.rows import Page
@@ -75,16 +76,17 @@ async def forget(db: Connection, gone: Sequence[tuple[VersionKey, int]]) -> None
 
 
 async def published(
-    db: Connection, generation_id: str, chunk_ids: Sequence[str], *, among: Collection[str] | None = None
+    db: Connection, generation_id: str, chunk_ids: Sequence[str], *, wanted: Filter | None = None
 ) -> dict[str, IndexedChunk]:
-    """Those of the chunks that belong to a current version (and to a document in `among`), by their ids."""
+    """Those of the chunks that belong to a current version (whose document passes a filter), by their ids."""
     found: dict[str, IndexedChunk] = {}
-    wanted = [parts for parts in map(_parts, chunk_ids) if among is None or parts[0] in among]
-    for at in range(0, len(wanted), IDS_A_QUERY):
-        of = {"generation": generation_id, "keys": wanted[at : at + IDS_A_QUERY]}
-        for row in await db.execute(_PUBLISHED, of):
-            chunk = _chunk(row)
-            found[chunk.chunk_id] = chunk
+    keys = [_parts(chunk_id) for chunk_id in chunk_ids]
+    for at in range(0, len(keys), IDS_A_QUERY):
+        of = {"generation": generation_id, "keys": keys[at : at + IDS_A_QUERY]}
+        for row in await db.execute(_PUBLISHED if wanted is None else _PUBLISHED_SEEN, of):
+            chunk = _chunk(row[: len(_COLUMNS)])
+            if wanted is None or matches(wanted, seen_by_filter(row._asdict())):
+                found[chunk.chunk_id] = chunk
     return found
 
 
@@ -126,16 +128,20 @@ async def vectors(db: Connection, generation_id: str, document_ids: Sequence[str
 _IS_CURRENT = and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version)
 
 
-def _visible(generation_id: Any) -> Select[Any]:
+def _visible(generation_id: Any, *more: Any) -> Select[Any]:
     return (
-        select(*_COLUMNS)
+        select(*_COLUMNS, *more)
         .join(documents, _IS_CURRENT)
         .join(versions, and_(versions.c.document_id == chunks.c.document_id, versions.c.number == chunks.c.version))
         .where(chunks.c.generation_id == generation_id, documents.c.deleted_at.is_(None))
     )
 
 
-_PUBLISHED = _visible(bindparam("generation")).where(_KEY.in_(bindparam("keys", expanding=True)))
+_IS_NAMED = _KEY.in_(bindparam("keys", expanding=True))
+_PUBLISHED = _visible(bindparam("generation")).where(_IS_NAMED)
+_PUBLISHED_SEEN = _visible(
+    bindparam("generation"), documents.c.created_at, versions.c.media_type, versions.c.acl
+).where(_IS_NAMED)
 
 
 def _chunk(row: Sequence[Any]) -> IndexedChunk:

@@ -1,6 +1,6 @@
 """Documents as people list, read and delete them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select, update
@@ -8,7 +8,9 @@ from sqlalchemy import Select, and_, func, select, update
 from rag_api.db.database import Connection, now
 from rag_api.db.rows import DocumentRow, Page, decode_cursor, encode_cursor, error_of
 from rag_api.db.scopes import note_changed
-from rag_api.db.tables import documents, texts, versions
+from rag_api.db.tables import collections, documents, texts, versions
+
+IDS_A_QUERY = 300
 
 
 async def delete_document(db: Connection, document_id: str) -> None:
@@ -26,6 +28,24 @@ async def change(db: Connection, document_id: str, version: int, values: Mapping
     await db.execute(update(versions).where(of_version).values(**values))
     await db.execute(update(documents).where(documents.c.id == document_id).values(updated_at=now()))
     await note_changed(db, [document_id])
+
+
+async def alive(db: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of them that are there."""
+    found: set[str] = set()
+    wanted = list(document_ids)
+    for at in range(0, len(wanted), IDS_A_QUERY):
+        query = (
+            select(documents.c.id)
+            .join(collections, collections.c.id == documents.c.collection_id)
+            .where(
+                documents.c.id.in_(wanted[at : at + IDS_A_QUERY]),
+                documents.c.deleted_at.is_(None),
+                collections.c.deleted_at.is_(None),
+            )
+        )
+        found.update((await db.execute(query)).scalars())
+    return found
 
 
 async def get(db: Connection, collection_id: str, document_id: str) -> DocumentRow | None:
@@ -56,31 +76,13 @@ async def text(db: Connection, document_id: str, version: int) -> str | None:
     return (await db.execute(query)).scalar_one_or_none()
 
 
-async def records(db: Connection, collection_id: str) -> list[Mapping[str, Any]]:
-    """What a filter can see of each published document."""
-    query = (
-        select(
-            documents.c.id.label("document_id"),
-            documents.c.source,
-            documents.c.created_at,
-            _SHOWN.c.title,
-            _SHOWN.c.media_type,
-            _SHOWN.c.metadata,
-            _SHOWN.c.chunks,
-        )
-        .join(_SHOWN, and_(_SHOWN.c.document_id == documents.c.id, _SHOWN.c.number == documents.c.current))
-        .where(documents.c.collection_id == collection_id, documents.c.deleted_at.is_(None))
-    )
-    return [dict(row) for row in (await db.execute(query)).mappings()]
-
-
 async def listed(db: Connection, collection_id: str) -> list[Mapping[str, Any]]:
     """What a filter can see of each document that is listed, published or not."""
     rows = [_document(row) for row in (await db.execute(_listed(collection_id))).mappings()]
     return [{name: getattr(row, name) for name in _SEEN} for row in rows]
 
 
-_SEEN = ("document_id", "source", "created_at", "title", "media_type", "metadata")
+_SEEN = ("document_id", "source", "created_at", "title", "media_type", "metadata", "acl")
 _SHOWN = versions.alias("shown")
 _NEWEST = versions.alias("newest")
 

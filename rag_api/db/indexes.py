@@ -8,9 +8,11 @@ from sqlalchemy import and_, bindparam, delete, func, select, tuple_
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
+from rag_api.core.filters import Filter, matches, seen_by_filter
 from rag_api.core.hits import Holder
 from rag_api.db.chunks import IDS_A_QUERY, text_hash
 from rag_api.db.database import Connection, Database
+from rag_api.db.scopes import SEEN
 from rag_api.db.tables import chunks, documents, indexed, versions
 
 SAME_TEXTS = 20
@@ -72,9 +74,9 @@ _HELD_TWICE = (
 
 
 async def same_texts(
-    db: Connection, generation_id: str, texts: Collection[str], *, among: Collection[str] | None = None
+    db: Connection, generation_id: str, texts: Collection[str], *, wanted: Filter | None = None
 ) -> dict[str, list[Holder]]:
-    """By text, the published documents (in `among`) that hold a chunk of just that text, first come first.
+    """By text, the published documents (that pass a filter) that hold a chunk of just that text, first come first.
 
     Texts that only one chunk has are left out.
     """
@@ -84,7 +86,7 @@ async def same_texts(
     if not by_hash:
         return {}
     query = (
-        select(chunks.c.text_hash, documents.c.id, documents.c.source, versions.c.title)
+        select(chunks.c.text_hash, *SEEN)
         .join(documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version))
         .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.current))
         .where(
@@ -97,9 +99,9 @@ async def same_texts(
     )
     found: dict[str, list[Holder]] = {text: [] for text in by_hash.values()}
     for row in await db.execute(query):
-        holder = Holder(row.id, row.source, row.title)
+        holder = Holder(row.document_id, row.source, row.title)
         mine = found[by_hash[row.text_hash]]
-        if holder not in mine and (among is None or row.id in among):
+        if holder not in mine and (wanted is None or matches(wanted, seen_by_filter(row._asdict()))):
             mine.append(holder)
     return found
 

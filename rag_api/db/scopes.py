@@ -21,7 +21,13 @@ from rag_api.errors import CollectionNotFound
 
 BEFORE_ALL = (-1, "")
 KEYS_A_QUERY = 100
-_SHOWN = ("source", "title", "media_type", "created_at", "metadata", "acl")
+# what `filters.seen_by_filter` reads
+SEEN = (
+    documents.c.id.label("document_id"),
+    documents.c.source,
+    documents.c.created_at,
+    *(versions.c[name] for name in ("title", "media_type", "metadata", "acl")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +93,12 @@ async def states(db: Connection) -> list[CollectionState]:
 async def changes(db: Connection, collection_id: str, after: tuple[int, str], *, limit: int) -> list[Change]:
     """Documents by the count of their last change and their id, from the one after."""
     query = (
-        select(documents.c.id, documents.c.changed, documents.c.current, documents.c.deleted_at, versions.c.chunks,
-               *((documents if name in documents.c else versions).c[name] for name in _SHOWN))
+        select(documents.c.changed, documents.c.current, documents.c.deleted_at, versions.c.chunks, *SEEN)
         .outerjoin(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.current))
         .where(documents.c.collection_id == collection_id, tuple_(documents.c.changed, documents.c.id) > after)
         .order_by(documents.c.changed, documents.c.id)
         .limit(limit)
-    )  # fmt: skip
+    )
     return [_change(row) for row in await db.execute(query)]
 
 
@@ -129,8 +134,8 @@ def _state(row: Any) -> CollectionState:
 
 def _change(row: Any) -> Change:
     is_shown = row.deleted_at is None and row.current is not None
-    record = {"document_id": row.id} | {name: getattr(row, name) for name in _SHOWN}
-    return Change(row.id, row.changed, row.current or 0, row.chunks or 0, seen_by_filter(record) if is_shown else None)
+    seen = seen_by_filter(row._asdict()) if is_shown else None
+    return Change(row.document_id, row.changed, row.current or 0, row.chunks or 0, seen)
 
 
 _STATE = _states().where(collections.c.name == bindparam("name"))

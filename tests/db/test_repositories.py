@@ -4,7 +4,8 @@ import asyncio
 
 import numpy as np
 
-from rag_api.db import chunks, documents, versions
+from rag_api.core.filters import ACL, Condition, restricted
+from rag_api.db import chunks, documents, scopes, versions
 from rag_api.db.database import Database
 from rag_api.db.versions import Accepted
 from tests.db.catalogue import (
@@ -163,7 +164,8 @@ async def test_a_deleted_document_hides_its_chunks_at_once_and_frees_its_source(
     assert await document(db, collection, key.document_id) is None
     async with db.read() as rows:
         assert await versions.newest(rows, key.document_id) is None
-        assert await documents.records(rows, collection.id) == []
+        [change] = await scopes.changes(rows, collection.id, scopes.BEFORE_ALL, limit=9)
+        assert change.seen is None
         assert (await chunks.vectors(rows, key.generation_id, [key.document_id]))[0] == []
     again = await accept(db, collection, "a.txt")
     assert again.document_id != key.document_id and again.version == 1
@@ -174,9 +176,13 @@ async def test_a_filter_sees_what_is_published(db: Database) -> None:
     key = await add(db, collection, "a.txt")
     await accept(db, collection, "queued.txt")
     async with db.read() as rows:
-        [record] = await documents.records(rows, collection.id)
-    assert (record["document_id"], record["source"], record["title"]) == (key.document_id, "a.txt", "A title")
-    assert (record["metadata"], record["chunks"], record["media_type"]) == ({"year": 2024}, 2, "text/plain")
+        [change, queued] = sorted(
+            await scopes.changes(rows, collection.id, scopes.BEFORE_ALL, limit=9), key=lambda change: not change.seen
+        )
+    assert queued.seen is None and change.seen is not None
+    assert (change.seen["document_id"], change.seen["source"]) == (key.document_id, "a.txt")
+    assert (change.seen["title"], change.seen["year"]) == ("A title", 2024)
+    assert (change.chunks, change.seen["media_type"], change.seen[ACL]) == (2, "text/plain", ["staff"])
 
 
 async def test_vectors_and_chunks_of_a_document_come_back_as_written(db: Database) -> None:
@@ -186,13 +192,21 @@ async def test_vectors_and_chunks_of_a_document_come_back_as_written(db: Databas
         ids, vectors = await chunks.vectors(rows, key.generation_id, [key.document_id, "doc_unknown"])
         first = await chunks.of_document(rows, key.generation_id, key.document_id, limit=1, after=-1)
         rest = await chunks.of_document(rows, key.generation_id, key.document_id, limit=1, after=0)
-        among = await chunks.published(rows, key.generation_id, ids, among=["another"])
+        passing = [
+            await chunks.published(rows, key.generation_id, ids, wanted=wanted)
+            for wanted in (
+                Condition("year", "$eq", 2024),
+                Condition("source", "$eq", "another"),
+                restricted(None, ["staff"]),
+                restricted(None, ["others"]),
+            )
+        ]
     assert ids == [key.chunk_id(0), key.chunk_id(1)]
     assert vectors.dtype == np.float32 and vectors.tolist() == [[0, 0, 0], [1, 1, 1]]
     assert ([chunk.text for chunk in first.items], first.next_cursor) == (["first one"], "0")
     assert ([chunk.text for chunk in rest.items], rest.next_cursor) == (["first two"], None)
     assert (rest.items[0].start, rest.items[0].end, rest.items[0].source) == (1, 10, "a.txt")
-    assert among == {}
+    assert [len(found) for found in passing] == [2, 0, 2, 0]
 
 
 async def test_a_second_try_replaces_what_the_first_one_wrote(db: Database) -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from ingest.documents import VersionKey
+from rag_api.backends.matrix import MatrixFolder
 from rag_api.core.hits import Scored
 from rag_api.db import generations
 from rag_api.db.database import Database, migrate
 from rag_api.db.rows import CollectionRow
+from rag_api.services.mirrors import Mirrors
 from rag_api.services.retriever import Retriever, RetrieverOptions, Search
+from rag_api.services.scoping import Scoping
 from tests.db.catalogue import accept, embedded, key_of, new_collection, publish, write_chunks
 from tests.fakes import MemoryLexicalIndex, MemoryVectorStore
 
@@ -59,8 +62,10 @@ async def write(db: Database, lexical: MemoryLexicalIndex, row: CollectionRow, t
 
 
 def retriever(db: Database, lexical: MemoryLexicalIndex) -> Retriever:
-    options = RetrieverOptions(dense_weight=0.5, candidates=10, exact_below=10)
-    return Retriever(db, NoEmbedders(), MemoryVectorStore(), lexical, options=options)  # type: ignore[arg-type]
+    options = RetrieverOptions(dense_weight=0.5, candidates=10)
+    mirrors = Mirrors(db, MatrixFolder(Path("never there")), documents=10, collections=1)
+    scoping = Scoping(db, mirrors, MemoryVectorStore(), exact_below=10)
+    return Retriever(db, NoEmbedders(), scoping, lexical, options=options)  # type: ignore[arg-type]
 
 
 async def test_a_version_published_while_the_index_is_asked_is_found_all_the_same(db: Database) -> None:
