@@ -28,6 +28,10 @@ def vector_of(text: str) -> Vectors:
     return found
 
 
+def text_of(made: int, source: str, index: int) -> str:
+    return f"ferry number {made} {source} part {index}"
+
+
 @dataclass(frozen=True)
 class Known:
     document_id: str
@@ -54,7 +58,7 @@ class KnownLibrary:
     async def publish(self, source: str, metadata: Mapping[str, Any], acl: Sequence[str] = (), count: int = 2) -> None:
         """A document, or a new version of it, with texts that none had before."""
         self.made += 1
-        texts = tuple(f"ferry number {self.made} {source} part {i}" for i in range(count))
+        texts = tuple(text_of(self.made, source, i) for i in range(count))
         async with self.db.write() as db:
             incoming = Incoming(source, f"sha-{self.made}", 9, "text/plain", "A title", metadata=metadata, acl=acl)
             [accepted] = await versions.accept(db, self.row.id, [incoming])
