@@ -304,11 +304,13 @@ async def test_a_parser_that_dies_with_much_memory_in_use_is_told_as_such(tmp_pa
         stream = sandbox.stream(sandbox.source("bulk.jsonl", lines(3_000)))
         with pytest.raises(DocumentTooLarge, match=r"bulk\.jsonl: parsing it needs more memory .* of 1 MB in use"):
             async with asyncio.timeout(WAIT_S), aclosing(stream) as found:
-                async for _ in found:
-                    sandbox.pool.limits = Limits(memory_bytes=1024**2)  # of which the child has more than half
-                    await asyncio.sleep(0.2)
-                    for child in children():
-                        os.kill(child, signal.SIGABRT)
+                await anext(found)
+                sandbox.pool.limits = Limits(memory_bytes=1024**2)  # of which the child has more than half
+                await asyncio.sleep(0.2)
+                for child in children():
+                    os.kill(child, signal.SIGABRT)
+                async for _ in found:  # what had been sent before
+                    pass
         await sandbox.pool.close()
 
 
