@@ -39,6 +39,8 @@ EMBEDDER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
+# one thread of arithmetic: several, waiting for each other on a busy machine, took ten times as long
+API_ENV = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
         children.append(Child("embedder", command, env | EMBEDDER_ENV))
     descriptor = listening.fileno()
     api = [sys.executable, "-m", "rag_api.app", str(descriptor), *([str(samples.absolute())] if samples else [])]
-    children.append(Child("api", api, env, descriptors=(descriptor,)))
+    children.append(Child("api", api, env | API_ENV, descriptors=(descriptor,)))
     children.append(Child("worker", [sys.executable, "-m", "rag_api.worker"], env))
     return children
 
