@@ -1,4 +1,4 @@
-"""The embedder process: OpenAI-compatible embeddings on a Unix socket, batched."""
+"""The embedder process: OpenAI-compatible embeddings on a Unix socket, batched; and a reranker, where one is set."""
 
 import asyncio
 import base64
@@ -19,10 +19,13 @@ from starlette.routing import Route
 
 from rag_api import telemetry
 from rag_api.backends.batching import Batcher
+from rag_api.backends.cross_encoder import CrossEncoderModel
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
-from rag_api.errors import EmbedderUnavailable, TooBusy
-from rag_api.settings import EmbedderSettings, load_settings
+from rag_api.errors import EmbedderUnavailable, RagError, RerankerUnavailable, TooBusy
+from rag_api.settings import EmbedderSettings, RerankerSettings, load_settings
 from rag_api.telemetry import log
+
+RANKINGS_WAITING = 16
 
 
 class Embeddings:
@@ -46,10 +49,10 @@ class Embeddings:
         )
         return _Served(model, batcher)
 
-    def app(self) -> Starlette:
+    def app(self, rankings: "Rankings") -> Starlette:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            async with self._default.batcher:
+            async with self._default.batcher, rankings:
                 yield
             for served in self._others.values():
                 await served.batcher.__aexit__(None, None, None)
@@ -58,6 +61,7 @@ class Embeddings:
             Route("/v1/embeddings", self.embeddings, methods=["POST"]),
             Route("/v1/models", self.models),
             Route("/v1/tokenizer", self.tokenizer),
+            Route("/v1/rerank", rankings.rerank, methods=["POST"]),
         ]
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers={EmbedderUnavailable: _unavailable})
 
@@ -87,7 +91,7 @@ class Embeddings:
         try:
             vectors = await served.batcher.embed(prompted, is_query=is_query)
         except TooBusy as error:
-            return _json({"error": {"code": error.code, "message": str(error)}}, 503)
+            return _error(error, 503)
         data = [
             {"object": "embedding", "index": i, "embedding": base64.b64encode(vector.tobytes()).decode()}
             for i, vector in enumerate(vectors)
@@ -104,6 +108,52 @@ class Embeddings:
         if not file.exists():
             return _json({"error": {"code": "not_found", "message": "this model has no tokenizer.json"}}, 404)
         return FileResponse(file)
+
+
+class Rankings:
+    """The route of the reranker. Its model is loaded beside the first questions; one call is worked on at a time."""
+
+    def __init__(self, settings: RerankerSettings) -> None:
+        self._name = settings.model if settings.kind == "cross_encoder" else ""
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._model: CrossEncoderModel | None = None
+        self._problem = "its model is being loaded" if self._name else "none is set in RAG_RERANKER__MODEL"
+        self._loading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Rankings":
+        if self._name:
+            self._loading = asyncio.create_task(self._load())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._loading:
+            self._loading.cancel()
+
+    async def _load(self) -> None:
+        try:
+            self._model = await asyncio.to_thread(CrossEncoderModel, self._name)
+        except RerankerUnavailable as error:
+            self._problem = str(error)
+            log(__name__).error("reranker unavailable", reason=self._problem)
+        else:
+            log(__name__).info("loaded", model=self._name)
+
+    async def rerank(self, request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        if self._model is None:
+            return _error(RerankerUnavailable(self._problem), 503)
+        if self._waiting >= RANKINGS_WAITING:
+            return _error(TooBusy("the reranker has enough to do: try again in a moment"), 503)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                if await request.is_disconnected():
+                    return Response(status_code=499)  # who asked has gone on without it
+                scores = await asyncio.to_thread(self._model.scores, body["query"], body["documents"])
+        finally:
+            self._waiting -= 1
+        return _json({"results": [{"index": at, "relevance_score": score} for at, score in enumerate(scores)]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +175,12 @@ def _card(model: SentenceTransformerModel) -> dict[str, Any]:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    return _json({"error": {"code": "embedder_unavailable", "message": str(error)}}, 404)
+    assert isinstance(error, EmbedderUnavailable)
+    return _error(error, 404)
+
+
+def _error(error: RagError, status: int) -> Response:
+    return _json({"error": {"code": error.code, "message": str(error)}}, status)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:
@@ -142,7 +197,7 @@ def main() -> None:
     except EmbedderUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
-    app = Embeddings(model, chosen).app()
+    app = Embeddings(model, chosen).app(Rankings(settings.reranker))
     gc.collect()
     gc.freeze()  # torch alone is a million objects, and every question waited while they were walked
     uvicorn.run(

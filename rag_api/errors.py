@@ -28,6 +28,7 @@ RagError
 │   ├── VectorStoreUnavailable
 │   │   └── VectorStoreBroken    it is there, and can't read what it holds
 │   ├── LexicalIndexUnavailable
+│   ├── RerankerUnavailable
 │   ├── StorageFull              the disk has no room for what was to be kept
 │   └── TooBusy                  a queue is full
 ├── LanguageModelError           the configured language model failed
@@ -183,6 +184,10 @@ class VectorStoreBroken(VectorStoreUnavailable):
 
 
 class LexicalIndexUnavailable(Unavailable):
+    pass
+
+
+class RerankerUnavailable(Unavailable):
     pass
 
 

@@ -73,11 +73,27 @@ class FetchSettings(BaseModel):
 
 class RetrievalSettings(BaseModel):
     dense_weight: float = Field(0.5, ge=0, le=1, description="of the dense score in hybrid search; the rest is lexical")
+    neighbour_weight: float = Field(
+        0.15, ge=0, le=1, description="how much of its better neighbour's lead over the last candidate a chunk gets"
+    )
+    dense_floor: float = Field(
+        0.0, ge=-1, lt=1, description="the embedder's cosine of texts that have nothing in common"
+    )
+    same_text: int = Field(2, ge=1, description="hits that one document may have of just the same text")
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
     exact_below: int = Field(20_000, ge=0, description="chunks passing a filter up to which they are scored exactly")
     mirrored_documents: int = Field(
         200_000, ge=0, description="documents whose filterable fields are kept in memory, some 1 to 2 KB each"
     )
+
+
+class RerankerSettings(BaseModel):
+    kind: Literal["none", "cross_encoder", "http"] = Field("none", description="what reads the best hits once more")
+    model: str = Field("", description="a cross-encoder by name or folder, or the name that the server knows it by")
+    base_url: str = Field("", description="of kind http: the server, whose rerank is asked")
+    api_key: SecretStr = Field(SecretStr(""), description="for that server")
+    candidates: int = Field(30, ge=1, le=200, description="hits that are read once more")
+    timeout_s: float = Field(2.0, gt=0, description="seconds after which a search goes on without")
 
 
 class LanguageModelSettings(BaseModel):
@@ -126,6 +142,7 @@ class Settings(BaseSettings):
     uploads: UploadSettings = UploadSettings()  # type: ignore[call-arg]
     fetch: FetchSettings = FetchSettings()  # type: ignore[call-arg]
     retrieval: RetrievalSettings = RetrievalSettings()  # type: ignore[call-arg]
+    reranker: RerankerSettings = RerankerSettings()  # type: ignore[call-arg]
     llm: LanguageModelSettings = LanguageModelSettings()  # type: ignore[call-arg]
     answers: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]
 

@@ -17,7 +17,6 @@ from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
 from rag_api.backends.http import open_caller, open_client
 from rag_api.backends.lexical import TantivyIndex
-from rag_api.backends.matrix import MatrixFolder
 from rag_api.backends.process_table import ProcessTable
 from rag_api.core.ports import Embedder, LanguageModel, Sampling
 from rag_api.core.prompts import TEMPLATES, Prompts
@@ -31,21 +30,19 @@ from rag_api.services.ingestion import Ingestion
 from rag_api.services.ingestor import Ingestor, IngestorOptions, Labour
 from rag_api.services.jobs import Jobs
 from rag_api.services.library import Library
-from rag_api.services.mirrors import Mirrors
 from rag_api.services.pipelines import Cutting, Pipelines
 from rag_api.services.purging import Purging
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Reconciler
 from rag_api.services.reindexing import Reindexing
-from rag_api.services.retriever import Retriever, RetrieverOptions
+from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
-from rag_api.services.scoping import Scoping
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
+from rag_api.wiring_retrieval import open_retriever
 
 PATIENCE_S = 60.0
 EMBED_S = 60.0
-MIRRORED_COLLECTIONS = 200  # each with an open file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +83,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(runs.close)
         library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings))
         await library.prepare(settings.embedder.model)
-        retrieval = settings.retrieval
-        mirrors = Mirrors(
-            stores.db,
-            MatrixFolder(settings.home / "matrix"),
-            documents=retrieval.mirrored_documents,
-            collections=MIRRORED_COLLECTIONS,
-        )
-        await stack.enter_async_context(mirrors.kept())
-        retriever = Retriever(
-            stores.db,
-            stores.embedders,
-            Scoping(stores.db, mirrors, stores.vectors, exact_below=retrieval.exact_below),
-            stores.lexical,
-            options=RetrieverOptions(retrieval.dense_weight, retrieval.candidates),
+        retriever = await open_retriever(
+            settings, stack, db=stores.db, embedders=stores.embedders, vectors=stores.vectors, lexical=stores.lexical
         )
         answerer = Answerer(
             library,

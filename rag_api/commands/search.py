@@ -1,5 +1,5 @@
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -18,14 +18,16 @@ class Mode(StrEnum):
 
 def search(
     query: str,
+    *,
     collection: CollectionOption = "default",
     top_k: Annotated[int, typer.Option(help="How many hits.")] = 10,
     mode: Annotated[Mode, typer.Option(help="Which index to ask.")] = Mode.HYBRID,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell of every candidate why it is shown or not.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is found for a query."""
     with server(load_settings()) as client:
-        found = client.search(collection, query, top_k=top_k, mode=mode)
+        found = client.search(collection, query, top_k=top_k, mode=mode, **({"explain": True} if explain else {}))
     if as_json:
         print_json(found)
         return
@@ -34,5 +36,21 @@ def search(
         text = " ".join(hit["text"].split())
         table.add_row(str(hit["rank"]), f"{hit['score']:.3f}", hit["source"], place(hit), text[:160])
     out.print(table)
+    if explain:
+        out.print(_explained(found["explain"]))
+        timings = found["explain"]["timings_ms"]
+        out.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in timings.items()))
     if found["degraded"]:
         err.print(f"degraded: {', '.join(found['degraded'])} could not be asked")
+
+
+def _explained(told: dict[str, Any]) -> Table:
+    stages = ("dense", "lexical", "fused", "rerank")
+    table = Table("candidate", *stages, "fate", box=None)
+    for one in told["candidates"]:
+        places = [
+            "" if one["ranks"][stage] is None else f"{one['scores'][stage]:.3f} (#{one['ranks'][stage]})"
+            for stage in stages
+        ]
+        table.add_row(one["chunk_id"], *places, one["fate"].replace("_", " "))
+    return table

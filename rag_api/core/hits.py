@@ -34,13 +34,16 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """dense: cosine similarity; lexical: BM25; each None where its index did not name the chunk.
+    """dense: cosine similarity; lexical: BM25 as a share, 0 to 1, of what the query's words can attain; each None
+    where its index did not name the chunk.
 
-    fused: what hits are ordered by; 0 to 1 in hybrid mode, else the score of the one index that was asked."""
+    fused: what hits are ordered by, at most 1 in hybrid mode, else the score of the one index that was asked.
+    rerank: the reranker's relevance where it was asked; it then orders the hits instead."""
 
     dense: float | None
     lexical: float | None
     fused: float
+    rerank: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Hit:
 
     @property
     def score(self) -> float:
-        return self.scores.fused
+        return self.scores.fused if self.scores.rerank is None else self.scores.rerank
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,48 @@
-"""Two rankings become one."""
+"""Two rankings become one.
+
+Both scores are absolute: a cosine, and a share of the BM25 that the question's words can attain. So they are added as
+they are. Scaling each list to its own least and greatest score would make as much of a list that found nothing good.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rag_api.core.hits import Scored, Scores
 
 
-def fuse(dense: Sequence[Scored], lexical: Sequence[Scored], *, dense_weight: float) -> list[tuple[str, Scores]]:
-    """Chunk ids with their scores, best first: a weighted sum of scores, each list min-max scaled to 0…1.
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """`dense_weight`: of the dense score, the rest is lexical. `neighbour_weight`: how much of its better neighbour's
+    lead over the last candidate a chunk gets. `floor`: the embedder's cosine of texts that have nothing in common."""
 
-    Scores are used, not only ranks: they say by how much one chunk is better (Bruch et al., "An Analysis of Fusion
-    Functions for Hybrid Retrieval", 2023). A chunk that a list does not name has 0 from it. Ties go by id.
+    dense_weight: float
+    neighbour_weight: float = 0.0
+    floor: float = 0.0
+
+
+def fuse(
+    dense: Sequence[Scored], lexical: Sequence[Scored], *, fusion: Fusion, candidates: int
+) -> list[tuple[str, Scores]]:
+    """Chunk ids with their scores, best first; ties go by id. The lists are best first, of at most `candidates` each.
+
+    A chunk that a full list does not name counts there as its last, which is the most that it can have; one that no
+    list with room to spare names has none of the question's words. Weighted sums of calibrated scores: Bruch et al.,
+    "An Analysis of Fusion Functions for Hybrid Retrieval", 2023.
     """
-    scaled_dense, scaled_lexical = _scaled(dense), _scaled(lexical)
     raw_dense = {scored.chunk_id: scored.score for scored in dense}
     raw_lexical = {scored.chunk_id: scored.score for scored in lexical}
-    fused = [
-        (
-            chunk_id,
-            Scores(
-                dense=raw_dense.get(chunk_id),
-                lexical=raw_lexical.get(chunk_id),
-                fused=dense_weight * scaled_dense.get(chunk_id, 0.0)
-                + (1 - dense_weight) * scaled_lexical.get(chunk_id, 0.0),
-            ),
-        )
+    least_dense = dense[-1].score if dense else fusion.floor
+    least_lexical = lexical[-1].score if len(lexical) >= candidates else 0.0
+    dense_weight, lexical_weight = fusion.dense_weight / (1 - fusion.floor), 1 - fusion.dense_weight
+    sums = {
+        chunk_id: dense_weight * (raw_dense.get(chunk_id, least_dense) - fusion.floor)
+        + lexical_weight * raw_lexical.get(chunk_id, least_lexical)
         for chunk_id in raw_dense | raw_lexical
-    ]
-    return sorted(fused, key=lambda row: (-row[1].fused, row[0]))
+    }
+    if fusion.neighbour_weight:
+        sums = _with_neighbours(sums, fusion.neighbour_weight)
+    order = sorted(sums, key=lambda chunk_id: (-sums[chunk_id], chunk_id))
+    return [(id_, Scores(raw_dense.get(id_), raw_lexical.get(id_), sums[id_])) for id_ in order]
 
 
 def only(ranking: Sequence[Scored], *, is_dense: bool) -> list[tuple[str, Scores]]:
@@ -44,9 +60,13 @@ def only(ranking: Sequence[Scored], *, is_dense: bool) -> list[tuple[str, Scores
     ]
 
 
-def _scaled(ranking: Sequence[Scored]) -> Mapping[str, float]:
-    if not ranking:
-        return {}
-    low, high = min(scored.score for scored in ranking), max(scored.score for scored in ranking)
-    width = high - low
-    return {scored.chunk_id: (scored.score - low) / width if width else 1.0 for scored in ranking}
+def _with_neighbours(sums: Mapping[str, float], weight: float) -> dict[str, float]:
+    """What is asked for often goes on in the next chunk, or begins in the one before. Divided so that 1 stays 1."""
+    least = min(sums.values(), default=0.0)
+    found: dict[str, float] = {}
+    for chunk_id, score in sums.items():
+        version, _, index = chunk_id.rpartition(":")
+        at = int(index)
+        better = max(sums.get(f"{version}:{at - 1}", least), sums.get(f"{version}:{at + 1}", least))
+        found[chunk_id] = (score + weight * (better - least)) / (1 + weight)
+    return found

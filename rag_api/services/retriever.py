@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rag_api.core.explaining import Candidate, Explanation, Stopwatch, explain
 from rag_api.core.filters import Filter
 from rag_api.core.hits import Hit, IndexedChunk, Scored, Scores
 from rag_api.core.ports import Embedders, LexicalIndex
-from rag_api.core.ranking import fuse, only
+from rag_api.core.ranking import Fusion, fuse, only
 from rag_api.db import chunks, indexes
 from rag_api.db.database import Connection, Database
-from rag_api.errors import EmbedderUnavailable, Unavailable, VectorStoreUnavailable
+from rag_api.errors import EmbedderUnavailable, RerankerUnavailable, Unavailable, VectorStoreUnavailable
+from rag_api.services.reranking import Reranking
 from rag_api.services.scoping import Scope, Scoping
 from rag_api.telemetry import SEARCH_S, log
 
@@ -32,23 +34,28 @@ class Search:
     filter: Filter | None = None
     dense_weight: float | None = None
     groups: frozenset[str] | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`degraded` names the indexes that should have been asked and could not be."""
+    """`degraded` names what should have been asked and could not be: dense, lexical, reranker."""
 
     hits: list[Hit]
     took_ms: float
     degraded: list[str]
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieverOptions:
-    """`candidates`: how many each index names."""
+    """`candidates`: how many each index names. `same_text`: hits that a document may have of just the same text."""
 
     dense_weight: float
     candidates: int
+    neighbour_weight: float = 0.0
+    dense_floor: float = 0.0
+    same_text: int = 1
 
 
 class Retriever:
@@ -60,24 +67,30 @@ class Retriever:
         lexical: LexicalIndex,
         *,
         options: RetrieverOptions,
+        reranking: Reranking | None = None,
     ) -> None:
         self._db = db
         self._embedders = embedders
         self._scoping = scoping
         self._lexical = lexical
         self._options = options
+        self._reranking = reranking
 
     async def search(self, collection: str, search: Search) -> Found:
         """The best `top_k` published chunks. Raises CollectionNotFound, and Unavailable in mode dense."""
         began = time.perf_counter()
+        watch = Stopwatch()
         candidates = max(self._options.candidates, search.top_k)
+        reranking = self._reranking if search.mode == "hybrid" else None
+        wanted = max(search.top_k, reranking.candidates if reranking else 0)
         stale: list[str] = []
         tries = 0
         while True:
             tries += 1
             scope = await self._scoping.scope(collection, search.filter, search.groups)
-            ranked, degraded, is_all = await self._ranked(scope, search, candidates)
-            hits, gone = await self._db.ask(_published, scope, ranked, search.top_k)
+            ranked, degraded, is_all = await self._ranked(scope, search, candidates, watch)
+            with watch.of("check"):
+                hits, gone = await self._db.ask(_published, scope, ranked, wanted, self._options.same_text)
             if len(hits) >= search.top_k:
                 break
             if not is_all and candidates < MOST_CANDIDATES:
@@ -86,18 +99,32 @@ class Retriever:
                 break
             else:  # published or deleted since the indexes were asked: what replaces it may be there now
                 stale = gone
+        if reranking and hits:
+            try:
+                with watch.of("rerank"):
+                    hits = await reranking.reranked(search.query, hits)
+            except RerankerUnavailable as error:
+                log(__name__).warning("degraded", reason=str(error))
+                degraded.append("reranker")
+        shown = hits[: search.top_k]
         took_s = time.perf_counter() - began
         SEARCH_S.labels(search.mode).observe(took_s)
-        return Found(hits, round(1000 * took_s, 2), degraded)
+        explanation = None
+        if search.explain:
+            told = await self._db.ask(_explained, scope, ranked, hits, search.top_k, sees_all=search.groups is None)
+            explanation = Explanation(told, watch.timings_ms)
+        return Found(shown, round(1000 * took_s, 2), degraded, explanation)
 
     async def _ranked(
-        self, scope: Scope, search: Search, candidates: int
+        self, scope: Scope, search: Search, candidates: int, watch: Stopwatch
     ) -> tuple[list[tuple[str, Scores]], list[str], bool]:
         """Ids with scores, best first; what was degraded; whether no wider search would name more."""
         if scope.is_empty:
             return [], [], True
         dense, lexical = await asyncio.gather(
-            self._dense(scope, search, candidates), self._words(scope, search, candidates), return_exceptions=True
+            self._dense(scope, search, candidates, watch),
+            self._words(scope, search, candidates, watch),
+            return_exceptions=True,
         )
         degraded: list[str] = []
         if search.mode == "hybrid" and not (isinstance(dense, Unavailable) and isinstance(lexical, Unavailable)):
@@ -117,10 +144,13 @@ class Retriever:
                 return only(dense, is_dense=True), degraded, is_all
             case "lexical":
                 return only(lexical, is_dense=False), degraded, is_all
-        weight = self._options.dense_weight if search.dense_weight is None else search.dense_weight
-        return fuse(dense, lexical, dense_weight=weight), degraded, is_all
+        options = self._options
+        weight = options.dense_weight if search.dense_weight is None else search.dense_weight
+        fusion = Fusion(weight, options.neighbour_weight, options.dense_floor)
+        with watch.of("fuse"):
+            return fuse(dense, lexical, fusion=fusion, candidates=candidates), degraded, is_all
 
-    async def _dense(self, scope: Scope, search: Search, candidates: int) -> list[Scored]:
+    async def _dense(self, scope: Scope, search: Search, candidates: int, watch: Stopwatch) -> list[Scored]:
         if search.mode == "lexical" or scope.generation.fingerprint is None:
             return []
         if not scope.generation.is_whole:
@@ -136,23 +166,29 @@ class Retriever:
                 f"({scope.generation.fingerprint}), which is now another one ({identity.fingerprint}): restore that "
                 "model, or build the index anew with rag reindex"
             )
-        vector = await embedder.embed_query(search.query)
-        return await self._scoping.nearest(scope, vector, top_k=candidates)
+        with watch.of("embed"):
+            vector = await embedder.embed_query(search.query)
+        with watch.of("dense"):
+            return await self._scoping.nearest(scope, vector, top_k=candidates)
 
-    async def _words(self, scope: Scope, search: Search, candidates: int) -> list[Scored]:
+    async def _words(self, scope: Scope, search: Search, candidates: int, watch: Stopwatch) -> list[Scored]:
         if search.mode == "dense":
             return []
-        return await self._lexical.search(scope.generation.id, search.query, top_k=candidates, documents=scope.among)
+        with watch.of("lexical"):
+            return await self._lexical.search(
+                scope.generation.id, search.query, top_k=candidates, documents=scope.among
+            )
 
 
 async def _published(
-    db: Connection, scope: Scope, ranked: Sequence[tuple[str, Scores]], top_k: int
+    db: Connection, scope: Scope, ranked: Sequence[tuple[str, Scores]], top_k: int, same_text: int
 ) -> tuple[list[Hit], list[str]]:
-    """The best of the ranking that are current, each text once, and the ids before them that are not current.
+    """The best of the ranking that are current, and the ids before them that are not current.
 
-    They are looked up as few at a time as will do.
+    A text is shown by one document, at so many of its places. They are looked up as few at a time as will do.
     """
-    found: dict[str, tuple[IndexedChunk, Scores]] = {}
+    found: list[tuple[IndexedChunk, Scores]] = []
+    shown: dict[str, tuple[str, int]] = {}  # by text, which document shows it and how often
     gone: list[str] = []
     at = 0
     while at < len(ranked) and len(found) < top_k:
@@ -163,10 +199,38 @@ async def _published(
         gone += [chunk_id for chunk_id in ids if chunk_id not in known]
         for chunk_id, scores in some:
             if chunk_id in known and len(found) < top_k:
-                found.setdefault(known[chunk_id].text, (known[chunk_id], scores))
-    holders = await indexes.same_texts(db, scope.generation.id, found, wanted=scope.wanted)
+                chunk = known[chunk_id]
+                document_id, places = shown.get(chunk.text, (chunk.document_id, 0))
+                if document_id == chunk.document_id and places < same_text:
+                    shown[chunk.text] = (document_id, places + 1)
+                    found.append((chunk, scores))
+    holders = await indexes.same_texts(db, scope.generation.id, shown, wanted=scope.wanted)
     hits = [
-        Hit(rank, chunk, scores, tuple(one for one in holders.get(text, ()) if one.document_id != chunk.document_id))
-        for rank, (text, (chunk, scores)) in enumerate(found.items(), start=1)
+        Hit(
+            rank,
+            chunk,
+            scores,
+            tuple(one for one in holders.get(chunk.text, ()) if one.document_id != chunk.document_id),
+        )
+        for rank, (chunk, scores) in enumerate(found, start=1)
     ]
     return hits, gone
+
+
+async def _explained(
+    db: Connection,
+    scope: Scope,
+    ranked: Sequence[tuple[str, Scores]],
+    read: Sequence[Hit],
+    top_k: int,
+    *,
+    sees_all: bool,
+) -> list[Candidate]:
+    """Who may not see all documents is told of those alone that pass."""
+    ids = [chunk_id for chunk_id, _ in ranked]
+    passing = await chunks.published(db, scope.generation.id, ids, wanted=scope.wanted)
+    if not sees_all:
+        ranked = [row for row in ranked if row[0] in passing]
+    current = passing if scope.wanted is None else await chunks.published(db, scope.generation.id, ids)
+    texts = {chunk_id: chunk.text for chunk_id, chunk in current.items()}
+    return explain(ranked, read, top_k=top_k, texts=texts, passing=passing.keys())

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from ingest.documents import json_problem
 from rag_api.core.events import Answer, Citation
-from rag_api.core.hits import Hit, Passage
+from rag_api.core.explaining import Explanation
+from rag_api.core.hits import Hit, Passage, Scores
 from rag_api.db.rows import CollectionRow, JobRow, error_of
 
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class SearchIn(In):
     filter: dict[str, Any] | None = Field(None, examples=[{"year": {"$gte": 2024}}])
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
     dense_weight: float | None = Field(None, ge=0, le=1, description="of the dense score in hybrid mode")
+    explain: bool = Field(False, description="also tell of every candidate, and how long each stage took")
 
 
 class AskIn(In):
@@ -114,7 +116,7 @@ def hit_out(hit: Hit) -> dict[str, Any]:
     return {
         "rank": hit.rank,
         "score": hit.score,
-        "scores": {"dense": hit.scores.dense, "lexical": hit.scores.lexical, "fused": hit.scores.fused},
+        "scores": scores_out(hit.scores),
         "chunk_id": chunk.chunk_id,
         "document_id": chunk.document_id,
         "version": chunk.version,
@@ -130,6 +132,28 @@ def hit_out(hit: Hit) -> dict[str, Any]:
             {"document_id": holder.document_id, "source": holder.source, "title": holder.title} for holder in hit.also
         ],
     }
+
+
+def scores_out(scores: Scores) -> dict[str, float | None]:
+    return {"dense": scores.dense, "lexical": scores.lexical, "fused": scores.fused, "rerank": scores.rerank}
+
+
+def explanation_out(explanation: Explanation) -> dict[str, Any]:
+    candidates = [
+        {
+            "chunk_id": one.chunk_id,
+            "scores": scores_out(one.scores),
+            "ranks": {
+                "dense": one.dense_rank,
+                "lexical": one.lexical_rank,
+                "fused": one.fused_rank,
+                "rerank": one.rerank_rank,
+            },
+            "fate": one.fate,
+        }
+        for one in explanation.candidates
+    ]
+    return {"candidates": candidates, "timings_ms": explanation.timings_ms}
 
 
 def passage_out(passage: Passage) -> dict[str, Any]:

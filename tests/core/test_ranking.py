@@ -3,25 +3,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_api.core.hits import Scored, Scores
-from rag_api.core.ranking import fuse, only
+from rag_api.core.ranking import Fusion, fuse, only
 
-IDS = st.sampled_from([f"doc:{i}:0" for i in range(8)])
-SCORES = st.floats(-10, 100).map(lambda score: round(score, 3))
-RANKINGS = st.dictionaries(IDS, SCORES, max_size=8).map(
+CANDIDATES = 8
+IDS = st.sampled_from([f"doc:1:{i}" for i in range(8)])
+RANKINGS = st.dictionaries(IDS, st.floats(0, 1).map(lambda score: round(score, 3)), max_size=CANDIDATES).map(
     lambda scores: sorted((Scored(id_, score) for id_, score in scores.items()), key=lambda row: -row.score)
 )
-WEIGHTS = st.floats(0, 1)
+FUSIONS = st.builds(Fusion, st.floats(0, 1), st.floats(0, 1))
 
 
 def ids(ranked: list[tuple[str, Scores]]) -> list[str]:
     return [chunk_id for chunk_id, _ in ranked]
 
 
-@given(RANKINGS, RANKINGS, WEIGHTS)
+def sums(
+    dense: list[Scored], lexical: list[Scored], fusion: Fusion, *, candidates: int = CANDIDATES
+) -> dict[str, float]:
+    return {id_: scores.fused for id_, scores in fuse(dense, lexical, fusion=fusion, candidates=candidates)}
+
+
+@given(RANKINGS, RANKINGS, FUSIONS)
 def test_every_chunk_of_either_list_is_ranked_once_with_its_own_scores(
-    dense: list[Scored], lexical: list[Scored], weight: float
+    dense: list[Scored], lexical: list[Scored], fusion: Fusion
 ) -> None:
-    ranked = fuse(dense, lexical, dense_weight=weight)
+    ranked = fuse(dense, lexical, fusion=fusion, candidates=CANDIDATES)
     in_dense = {row.chunk_id: row.score for row in dense}
     in_lexical = {row.chunk_id: row.score for row in lexical}
     assert sorted(ids(ranked)) == sorted(in_dense.keys() | in_lexical.keys())
@@ -29,21 +35,21 @@ def test_every_chunk_of_either_list_is_ranked_once_with_its_own_scores(
         assert (scores.dense, scores.lexical) == (in_dense.get(chunk_id), in_lexical.get(chunk_id))
 
 
-@given(RANKINGS, RANKINGS, WEIGHTS)
+@given(RANKINGS, RANKINGS, FUSIONS)
 def test_fused_scores_are_within_0_and_1_best_first_and_ties_go_by_id(
-    dense: list[Scored], lexical: list[Scored], weight: float
+    dense: list[Scored], lexical: list[Scored], fusion: Fusion
 ) -> None:
-    ranked = fuse(dense, lexical, dense_weight=weight)
-    assert all(0 <= scores.fused <= 1 for _, scores in ranked)
+    ranked = fuse(dense, lexical, fusion=fusion, candidates=CANDIDATES)
+    assert all(-1e-9 <= scores.fused <= 1 + 1e-9 for _, scores in ranked)
     order = [(-scores.fused, chunk_id) for chunk_id, scores in ranked]
     assert order == sorted(order)
 
 
-@given(RANKINGS, RANKINGS, WEIGHTS)
+@given(RANKINGS, RANKINGS, st.floats(0, 1))
 def test_a_chunk_that_is_no_worse_in_both_lists_is_no_worse_fused(
     dense: list[Scored], lexical: list[Scored], weight: float
 ) -> None:
-    fused = dict(fuse(dense, lexical, dense_weight=weight))
+    fused = dict(fuse(dense, lexical, fusion=Fusion(weight), candidates=CANDIDATES))
     both = [scores for scores in fused.values() if scores.dense is not None and scores.lexical is not None]
     for one in both:
         for other in both:
@@ -51,40 +57,55 @@ def test_a_chunk_that_is_no_worse_in_both_lists_is_no_worse_fused(
                 assert one.fused >= other.fused
 
 
-@given(RANKINGS, RANKINGS, WEIGHTS, st.floats(0.5, 4), st.floats(-5, 5))
-def test_only_the_distances_within_a_list_matter_not_its_scale(
-    dense: list[Scored], lexical: list[Scored], weight: float, factor: float, shift: float
+@given(RANKINGS, RANKINGS, st.floats(0, 1), st.floats(0, 0.9))
+def test_an_embedder_whose_cosines_begin_higher_ranks_alike_when_its_floor_is_told(
+    dense: list[Scored], lexical: list[Scored], weight: float, floor: float
 ) -> None:
-    stretched = [Scored(row.chunk_id, factor * row.score + shift) for row in lexical]
-    before = dict(fuse(dense, lexical, dense_weight=weight))
-    after = dict(fuse(dense, stretched, dense_weight=weight))
-    assert {id_: scores.fused for id_, scores in after.items()} == pytest.approx(
-        {id_: scores.fused for id_, scores in before.items()}, abs=1e-6
-    )
+    raised = [Scored(row.chunk_id, floor + (1 - floor) * row.score) for row in dense]
+    expected = sums(dense, lexical, Fusion(weight))
+    assert sums(raised, lexical, Fusion(weight, floor=floor)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(1, ["a", "b", "c"]), (0, ["c", "b", "a"])])
 def test_a_weight_of_0_or_1_ranks_by_one_list_alone(weight: float, expected: list[str]) -> None:
     dense = [Scored("a", 0.9), Scored("b", 0.5), Scored("c", 0.1)]
-    lexical = [Scored("c", 12.0), Scored("b", 7.0), Scored("a", 3.0)]
-    assert ids(fuse(dense, lexical, dense_weight=weight)) == expected
+    lexical = [Scored("c", 0.6), Scored("b", 0.4), Scored("a", 0.1)]
+    assert ids(fuse(dense, lexical, fusion=Fusion(weight), candidates=CANDIDATES)) == expected
 
 
-def test_scores_are_the_weighted_sum_of_both_lists_scaled() -> None:
-    dense = [Scored("a", 0.9), Scored("b", 0.6), Scored("c", 0.4)]
-    lexical = [Scored("b", 10.0), Scored("d", 4.0)]
-    fused = {id_: scores.fused for id_, scores in fuse(dense, lexical, dense_weight=0.75)}
-    assert fused == pytest.approx({"a": 0.75, "b": 0.75 * 0.4 + 0.25, "c": 0.0, "d": 0.0})
+def test_what_a_full_list_does_not_name_counts_as_its_last() -> None:
+    dense = [Scored("a", 0.9), Scored("b", 0.6)]
+    lexical = [Scored("b", 0.5), Scored("c", 0.2)]
+    expected = {"a": 0.75 * 0.9 + 0.25 * 0.2, "b": 0.75 * 0.6 + 0.25 * 0.5, "c": 0.75 * 0.6 + 0.25 * 0.2}
+    assert sums(dense, lexical, Fusion(0.75), candidates=2) == pytest.approx(expected)
 
 
-def test_chunks_of_one_score_all_count_fully() -> None:
-    tied = [Scored("b", 3.0), Scored("a", 3.0)]
-    assert [(id_, scores.fused) for id_, scores in fuse(tied, [], dense_weight=0.5)] == [("a", 0.5), ("b", 0.5)]
-    assert fuse([Scored("a", -1.0)], [], dense_weight=1)[0][1].fused == 1
+def test_what_a_lexical_list_with_room_does_not_name_has_none_of_the_words() -> None:
+    found = sums([Scored("a", 0.9), Scored("b", 0.6)], [Scored("b", 0.5)], Fusion(0.5), candidates=2)
+    assert found == pytest.approx({"a": 0.45, "b": 0.55})
+
+
+def test_a_chunk_beside_a_good_one_is_worth_more_than_the_same_elsewhere() -> None:
+    dense = [
+        Scored("x:1:4", 0.9),
+        Scored("y:1:5", 0.5),
+        Scored("x:1:5", 0.5),
+        Scored("x:10:3", 0.3),
+        Scored("z:1:9", 0.1),
+    ]
+    found = sums(dense, [], Fusion(1, 0.5))
+    expected = {"x:1:4": 0.9 + 0.2, "x:1:5": 0.5 + 0.4, "y:1:5": 0.5, "x:10:3": 0.3, "z:1:9": 0.1}
+    assert found == pytest.approx({id_: score / 1.5 for id_, score in expected.items()})
+
+
+def test_without_one_index_the_other_ranks_alone() -> None:
+    ranking = [Scored("a:1:0", 0.9), Scored("b:1:0", 0.6)]
+    assert sums(ranking, [], Fusion(0.5)) == pytest.approx({"a:1:0": 0.45, "b:1:0": 0.3})
+    assert sums([], ranking, Fusion(0.5)) == pytest.approx({"a:1:0": 0.45, "b:1:0": 0.3})
 
 
 def test_empty_lists_rank_nothing() -> None:
-    assert fuse([], [], dense_weight=0.5) == only([], is_dense=True) == []
+    assert fuse([], [], fusion=Fusion(0.5, 0.5), candidates=CANDIDATES) == only([], is_dense=True) == []
 
 
 def test_one_ranking_alone_stays_as_it_is() -> None:
