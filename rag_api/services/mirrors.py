@@ -16,6 +16,7 @@ from itertools import islice
 
 import numpy as np
 
+from ingest.ports import Vectors
 from rag_api.core.filter_table import FilterTable
 from rag_api.core.ports import Matrices, Matrix, VersionVectors
 from rag_api.db import scopes
@@ -113,6 +114,10 @@ class Mirrors:
         mirror.asked = self._clock
         await self._read(mirror, state)
         return mirror
+
+    def vectors(self, index: str, chunk_ids: Sequence[str]) -> Vectors | None:
+        """As `Matrix.vectors`; None while that matrix is not open."""
+        return self._matrices.vectors(index, chunk_ids)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

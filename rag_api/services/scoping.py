@@ -6,7 +6,7 @@ exactly after all.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,13 @@ class Scoping:
             if exact is not None or neighbours >= MOST_NEIGHBOURS:
                 return passing if exact is None else exact
             neighbours = min(WIDEN * neighbours, MOST_NEIGHBOURS)
+
+    def vectors(self, scope: Scope, chunk_ids: Sequence[str]) -> Vectors | None:
+        """Of shape (n, dimension), without a row being read; of not-a-numbers for chunks that only the catalogue has.
+
+        None while there is no matrix.
+        """
+        return self._mirrors.vectors(scope.generation.id, chunk_ids)
 
     async def _exact(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored] | None:
         """None when too many vectors would have to be read from the catalogue."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -136,6 +137,22 @@ async def test_few_chunks_are_scored_without_the_vector_index(tmp_path: Path, em
             found = await asked(known, scoping, {"even": True}, top_k=50)
             assert sorted(map(int, found)) == list(range(0, 20, 2))
         assert isinstance(known.store, CountingStore) and known.store.asked == []
+
+
+async def test_vectors_of_chunks_are_had_without_a_look_into_the_catalogue(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, mirrors, scoping):
+        await known.publish("a", {}, count=3)
+        scope = await scoping.scope("faq", None, None)
+        one = known.held["a"]
+        ids = [f"{one.document_id}:1:2", f"{one.document_id}:1:0", "nobody:1:0"]
+        assert scoping.vectors(scope, ids) is None
+        await mirrors.catch_up()
+        found = scoping.vectors(scope, ids)
+        assert found is not None
+        assert np.array_equal(found[:2], np.stack([vector_of(one.texts[2]), vector_of(one.texts[0])]))
+        assert np.isnan(found[2]).all()
 
 
 async def test_many_are_asked_for_in_the_index_with_as_many_more_as_do_not_pass(
