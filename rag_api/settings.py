@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rag_api.core.gating import DEFAULT_THRESHOLD
 from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import InvalidSettings
 
@@ -113,7 +114,11 @@ class LanguageModelSettings(BaseModel):
 class AnswerSettings(BaseModel):
     passages: int = Field(5, ge=1, le=100, description="hits that go into a prompt unless top_k says otherwise")
     budget_chars: int = Field(12_000, ge=500, description="characters of passages in a prompt")
-    min_similarity: float = Field(0.3, ge=0, le=1, description="best dense score below which extractive says no_answer")
+    gate: Literal["auto", "strict", "off"] = Field(
+        "auto", description="refuses what passages can't answer: auto extractive answers only, strict all"
+    )
+    threshold: float = Field(DEFAULT_THRESHOLD, ge=0, le=1, description="the gate's score below which it refuses")
+    sentence_vectors: int = Field(10_000, ge=0, description="vectors of sentences kept in memory")
     sentences: int = Field(3, ge=1, le=20, description="sentences of an extractive answer at most")
     orphan_s: float = Field(30, ge=0, description="seconds that an answer goes on without a reader")
     cache: Literal["off"] = Field("off", description="answers are made anew each time")

@@ -18,12 +18,14 @@ from rag_api.backends.files import FileStore
 from rag_api.backends.http import open_caller, open_client
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
-from rag_api.core.ports import Embedder, LanguageModel, Sampling
+from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import TEMPLATES, Prompts
 from rag_api.db.database import Database
 from rag_api.errors import InvalidSettings
 from rag_api.services.answerer import Answerer, AnswererOptions
+from rag_api.services.comparing import Comparer
 from rag_api.services.feeds import Feeds
+from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.health import Health
 from rag_api.services.indexing import CatalogueSink
 from rag_api.services.ingestion import Ingestion
@@ -55,6 +57,7 @@ class Services:
     jobs: Jobs
     retriever: Retriever
     answerer: Answerer
+    gatekeeper: Gatekeeper
     runs: Runs
     health: Health
 
@@ -86,20 +89,26 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         retriever = await open_retriever(
             settings, stack, db=stores.db, embedders=stores.embedders, vectors=stores.vectors, lexical=stores.lexical
         )
+        gatekeeper = Gatekeeper(
+            stores.db, stores.embedders, stores.vectors, mode=answers.gate, threshold=answers.threshold
+        )
+        stack.push_async_callback(gatekeeper.close)
+        model = await _open_language_model(settings, stack)
         answerer = Answerer(
             library,
             retriever,
-            await _open_language_model(settings, stores.embedders.of(None), stack),
+            model,
             load_prompts(settings),
+            gatekeeper=gatekeeper,
+            comparer=Comparer(stores.embedders, kept=answers.sentence_vectors),
             runs=runs,
-            options=AnswererOptions(answers.passages, answers.budget_chars),
+            options=AnswererOptions(answers.passages, answers.budget_chars, isinstance(model, ExtractiveModel)),
         )
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes)
         feeds = Feeds(library, make_fetcher(settings))
-        yield Services(
-            library, feeds, stores.files, Jobs(stores.db, stores.embedders), retriever, answerer, runs, health
-        )
+        jobs = Jobs(stores.db, stores.embedders)
+        yield Services(library, feeds, stores.files, jobs, retriever, answerer, gatekeeper, runs, health)
 
 
 @asynccontextmanager
@@ -193,10 +202,10 @@ async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> Embeddin
     return EmbeddingsClients(caller, default=settings.embedder.model, cache=settings.home / "cache")
 
 
-async def _open_language_model(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> LanguageModel:
+async def _open_language_model(settings: Settings, stack: AsyncExitStack) -> LanguageModel:
     match _kind(settings):
         case "extractive":
-            return ExtractiveModel(embedder, settings.answers.sentences, settings.answers.min_similarity)
+            return ExtractiveModel(settings.answers.sentences)
         case "chat_completions":
             return await _open_chat_model(settings, stack)
     raise InvalidSettings(f"RAG_LLM__KIND={settings.llm.kind} is not known")

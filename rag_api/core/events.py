@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from rag_api.core.gating import Gate
 from rag_api.core.hits import Passage
 from rag_api.core.ports import Usage
 
@@ -67,6 +68,7 @@ class Done:
     usage: Usage | None
     timings_ms: Mapping[str, float]
     grounding: Mapping[str, int]
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Answer:
     usage: Usage | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     grounding: Mapping[str, int] = field(default_factory=dict)
+    gate: Gate | None = None
     error: Failed | None = None
 
 
@@ -127,6 +130,7 @@ def fold(events: Iterable[Event]) -> Answer:
             case Done():
                 answer.outcome, answer.finish_reason = event.outcome, event.finish_reason
                 answer.usage, answer.timings_ms, answer.grounding = event.usage, event.timings_ms, event.grounding
+                answer.gate = event.gate
             case Failed():
                 answer.outcome, answer.error = "failed", event
     answer.text = "".join(pieces)

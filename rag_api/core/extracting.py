@@ -4,7 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingest.documents import Span
+from ingest.ports import Vectors
+from ingest.sentences import sentence_spans
 from rag_api.core.hits import Passage
 from rag_api.core.words import content_words, inverse_document_frequencies
 
@@ -14,7 +18,9 @@ MARGIN = 0.35  # a further sentence may be this much worse than the best one
 KIND_BONUS = 0.1
 EMPTY_WORDS_PENALTY = 0.3
 SHORT_CHARS = 60
-
+MAX_CANDIDATES = 120
+MAX_SENTENCE_CHARS = 700
+TITLE_SHARE = 0.3  # of a title in its sentences' vectors that `take_out_titles` subtracts
 
 _NUMBER = (
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million)\b"
@@ -48,15 +54,51 @@ class Candidate:
     text: str
 
 
-def choose(
-    question: str, candidates: Sequence[Candidate], similarities: Sequence[float], *, count: int
-) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Sentences with their cosines to the question.
+
+    similarities: of "title: sentence"; bare: the same with most of the title taken out of it.
+    """
+
+    candidates: tuple[Candidate, ...]
+    similarities: tuple[float, ...]
+    bare: tuple[float, ...]
+
+    def best(self, question: str) -> Candidate | None:
+        return next(iter(choose(question, self, count=1)), None)
+
+
+def find_candidates(passages: Sequence[Passage]) -> list[Candidate]:
+    """The sentences of the passages in their order; of passages without any, the beginning of the first."""
+    found: list[Candidate] = []
+    for passage in passages:
+        text = passage.chunk.text
+        for span in sentence_spans(text):
+            sentence = " ".join(span.of(text).split())
+            if len(sentence) <= MAX_SENTENCE_CHARS and any(character.isalnum() for character in sentence):
+                found.append(Candidate(passage, span, sentence))
+    return found[:MAX_CANDIDATES] or [_whole(passage) for passage in passages[:1]]
+
+
+def take_out_titles(similarities: Vectors, titles: Vectors, of_titles: Vectors) -> Vectors:
+    """Cosines of the question to sentences, part of each sentence's title subtracted from its vector; all shape (n,).
+
+    similarities: question and "title: sentence"; titles: question and title; of_titles: "title: sentence" and title.
+    """
+    rest = 1 - (2 * TITLE_SHARE - TITLE_SHARE**2) * of_titles**2
+    bare: Vectors = (similarities - TITLE_SHARE * of_titles * titles) / np.sqrt(np.maximum(rest, 1e-6))
+    return bare
+
+
+def choose(question: str, comparison: Comparison, *, count: int) -> list[Candidate]:
     """The best sentences, best first, at most `count`, none twice.
 
     score = cosine(question, sentence) + 0.3 × share of the question's words in the sentence, weighed by how rare they
     are among the candidates, + 0.5 × cosine(question, passage), + 0.1 when the sentence holds a thing of the kind that
     is asked for: a number, a date, a name, a place. The weights were found by measurement (bench/).
     """
+    candidates, similarities = comparison.candidates, comparison.similarities
     kind = asked_kind(question)
     words = [frozenset(content_words(f"{item.passage.chunk.title} {item.text}")) for item in candidates]
     rarity = inverse_document_frequencies(words)
@@ -88,3 +130,8 @@ def _penalty(text: str) -> float:
     """Headings and questions come close to a question and answer nothing."""
     is_heading = len(text) < SHORT_CHARS and text[-1] not in ".!…。！”\"')" and ":" not in text
     return EMPTY_WORDS_PENALTY if is_heading or text.endswith("?") else 0.0
+
+
+def _whole(passage: Passage) -> Candidate:
+    text = passage.chunk.text[:MAX_SENTENCE_CHARS]
+    return Candidate(passage, Span(0, len(text)), " ".join(text.split()))

@@ -8,15 +8,17 @@ from typing import Any, Literal
 from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from rag_api.core.extracting import Comparison
 from rag_api.core.hits import Passage
 from rag_api.errors import InvalidSettings
 
 _PASSAGE_TAG = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
+TITLES_NAMED = 3
 # every template with the variables that it may and must use
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "answer.system.md": frozenset({"instructions"}),
     "answer.user.md": frozenset({"passages", "question"}),
-    "refusal.md": frozenset(),
+    "refusal.md": frozenset({"titles"}),
 }
 
 
@@ -33,6 +35,7 @@ class Prompt:
     messages: tuple[Message, ...]
     question: str
     passages: tuple[Passage, ...]
+    comparison: Comparison | None = None
 
 
 def fenced(text: str) -> str:
@@ -67,8 +70,10 @@ class Prompts:
         )
         return Prompt(messages, question, tuple(passages))
 
-    def refusal(self) -> str:
-        return self._render("refusal.md")
+    def refusal(self, passages: Sequence[Passage] = ()) -> str:
+        """One sentence that names the documents that came nearest."""
+        titles = list(dict.fromkeys(passage.chunk.title or passage.chunk.source for passage in passages))
+        return self._render("refusal.md", titles=titles[:TITLES_NAMED])
 
     def _render(self, name: str, **variables: Any) -> str:
         return self._templates[name].render(**variables).strip()

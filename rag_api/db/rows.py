@@ -21,6 +21,7 @@ class CollectionRow:
     generation_id: str
     previous_generation_id: str | None
     created_at: str
+    changed: int  # counts the changes of what a search may find
     embedder: str | None  # the model of the generation in use, once it is known
 
 

@@ -1,20 +1,25 @@
 """From a question to a run whose log holds the answer: retrieve → pack → prompt → stream → cite."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ingest.documents import new_id
 from rag_api.core.citing import CitationFinder, Cited
 from rag_api.core.events import Citation, Done, Outcome, Retrieved, Started, TextAppended, grounding
 from rag_api.core.filters import Filter
+from rag_api.core.gating import Gate
 from rag_api.core.hits import Passage
 from rag_api.core.packing import pack
 from rag_api.core.ports import LanguageModel, Piece, Sampling, Usage
 from rag_api.core.prompts import Prompt, Prompts
 from rag_api.core.verifying import support
+from rag_api.db.rows import CollectionRow
+from rag_api.services.comparing import Comparer
+from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.library import Library
 from rag_api.services.retriever import Retriever, Search
 from rag_api.services.runs import Run, Runs
@@ -36,8 +41,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class AnswererOptions:
+    """`quotes`: the model quotes sentences, so the gate alone decides whether it speaks."""
+
     passages: int
     budget_chars: int
+    quotes: bool
 
 
 class Answerer:
@@ -48,6 +56,8 @@ class Answerer:
         model: LanguageModel,
         prompts: Prompts,
         *,
+        gatekeeper: Gatekeeper,
+        comparer: Comparer,
         runs: Runs,
         options: AnswererOptions,
     ) -> None:
@@ -55,21 +65,23 @@ class Answerer:
         self._retriever = retriever
         self._model = model
         self._prompts = prompts
+        self._gatekeeper = gatekeeper
+        self._comparer = comparer
         self._runs = runs
         self._options = options
 
     async def answer(self, ask: Ask) -> Run:
         """A run that has begun. Raises what is wrong with the question itself, such as CollectionNotFound."""
-        await self._library.collection(ask.collection)
+        row = await self._library.collection(ask.collection)
         answer_id = new_id("ans")
         began = time.perf_counter()
 
         async def work(run: Run) -> None:
-            await self._work(run, ask, began)
+            await self._work(run, row, ask, began)
 
         return self._runs.start(answer_id, work, Started(answer_id, None, ask.collection, self._model.name))
 
-    async def _work(self, run: Run, ask: Ask, began: float) -> None:
+    async def _work(self, run: Run, row: CollectionRow, ask: Ask, began: float) -> None:
         search = Search(ask.question, ask.top_k or self._options.passages, filter=ask.filter)
         found = await self._retriever.search(ask.collection, search)
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
@@ -81,16 +93,32 @@ class Answerer:
             writer.refuse(self._prompts.refusal())
             return
         prompt = self._prompts.answer(ask.question, passages, instructions=ask.instructions)
-        await self._stream(prompt, ask.sampling, writer)
+        if self._options.quotes or self._gatekeeper.mode == "strict":
+            await self._decide(row, prompt, ask.sampling, writer)
+            return
+        judging = asyncio.create_task(self._gatekeeper.judge(row, ask.question, passages))  # delays no text
+        try:
+            await self._stream(prompt, ask.sampling, writer)
+            writer.gate = await judging
+        finally:
+            judging.cancel()
+        writer.end(self._prompts)
+
+    async def _decide(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: "_Writer") -> None:
+        """The gate comes first; the model is asked only when it lets the question pass."""
+        comparison = await self._comparer.compare(row.embedder, prompt.question, prompt.passages)
+        writer.gate = await self._gatekeeper.judge(row, prompt.question, prompt.passages, comparison)
+        writer.timings_ms["compare"] = writer.elapsed_ms()
+        if writer.gate and not writer.gate.passed:
+            writer.finish_reason = NO_ANSWER
+        else:
+            await self._stream(replace(prompt, comparison=comparison), sampling, writer)
+        writer.end(self._prompts)
 
     async def _stream(self, prompt: Prompt, sampling: Sampling, writer: "_Writer") -> None:
         async with aclosing(self._model.stream(prompt, sampling)) as pieces:
             async for piece in pieces:
                 writer.take(piece)
-        if writer.finish_reason == NO_ANSWER:
-            writer.refuse(self._prompts.refusal())
-        else:
-            writer.finish("answered")
 
 
 class _Writer:
@@ -105,6 +133,7 @@ class _Writer:
         self._length = 0
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
+        self.gate: Gate | None = None
         self.timings_ms: dict[str, float] = {}
 
     def elapsed_ms(self) -> float:
@@ -115,6 +144,12 @@ class _Writer:
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.text:
             self._append(*self._finder.feed(piece.text))
+
+    def end(self, prompts: Prompts) -> None:
+        if self.finish_reason == NO_ANSWER:
+            self.refuse(prompts.refusal(self._passages))
+        else:
+            self.finish("answered")
 
     def refuse(self, text: str) -> None:
         self._append(text, [])
@@ -139,7 +174,15 @@ class _Writer:
     def _done(self, outcome: Outcome, text: str) -> None:
         self.timings_ms["total"] = self.elapsed_ms()
         self._run.append(
-            Done(outcome, self.finish_reason, text, self.usage, self.timings_ms, grounding(self._citations))
+            Done(
+                outcome,
+                self.finish_reason,
+                text,
+                self.usage,
+                self.timings_ms,
+                grounding(self._citations),
+                self.gate,
+            )
         )
 
 

@@ -194,5 +194,6 @@ def answer_out(answer: Answer) -> dict[str, Any]:
         "usage": answer.usage,
         "timings_ms": answer.timings_ms,
         "grounding": answer.grounding,
+        "gate": answer.gate,
         "error": {"code": error.code, "message": error.message} if error else None,
     }

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Span
-from rag_api.core.extracting import MARGIN, Candidate, choose
+from rag_api.core.extracting import MARGIN, Candidate, Comparison, choose
 from tests.core.values import passage
 
 SENTENCES = ["Boats leave at noon.", "Dogs travel free.", "Opening hours", "Is it open?", "BOATS LEAVE AT NOON."]
@@ -12,8 +12,12 @@ def candidate(text: str, n: int = 1, *, similarity: float = 0.5, title: str = "F
     return Candidate(passage(text, n, similarity=similarity, title=title), Span(0, len(text)), text)
 
 
+def compared(candidates: list[Candidate], similarities: list[float]) -> Comparison:
+    return Comparison(tuple(candidates), tuple(similarities), tuple(similarities))
+
+
 def chosen(question: str, candidates: list[Candidate], similarities: list[float], count: int = 9) -> list[str]:
-    return [one.text for one in choose(question, candidates, similarities, count=count)]
+    return [one.text for one in choose(question, compared(candidates, similarities), count=count)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(SENTENCES), st.floats(-1, 1)), max_size=8), st.integers(0, 5))
@@ -68,4 +72,4 @@ def test_a_passage_of_unknown_similarity_counts_as_far() -> None:
 
 
 def test_no_candidates_give_nothing() -> None:
-    assert choose("x", [], [], count=3) == []
+    assert choose("x", compared([], []), count=3) == []

@@ -74,8 +74,12 @@ def test_any_text_of_a_passage_or_question_stays_data(text: str, question: str) 
     assert user.endswith(f"Question: {question}".strip())
 
 
-def test_the_refusal_is_a_sentence() -> None:
-    assert PROMPTS.refusal() == SOURCES["refusal.md"].strip()
+def test_the_refusal_is_a_sentence_that_names_the_nearest_documents_once_each() -> None:
+    none = "I found no answer to this in the documents"
+    assert PROMPTS.refusal() == f"{none}."
+    assert PROMPTS.refusal([passage("x", title="Fares & co")]) == f"{none}; the nearest is “Fares & co”."
+    found = [passage(str(n), n, title=title) for n, title in enumerate(["A", "B", "A", "C", "D"], start=1)]
+    assert PROMPTS.refusal(found) == f"{none}; the nearest are “A”, “B”, “C”."
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
@@ -93,7 +97,7 @@ def test_a_missing_template_is_refused_by_name(name: str) -> None:
             "{{ question }} {{ passages }} {{ history }}",
             r"uses \['history', 'passages', 'question'\]",
         ),
-        ("refusal.md", "Nothing on {{ question }}.", r"uses \['question'\], it must use exactly \[\]"),
+        ("refusal.md", "Nothing on {{ question }}.", r"uses \['question'\], it must use exactly \['titles'\]"),
         ("answer.system.md", "{{ instructions", "can't be read"),
         ("answer.system.md", "{% if instructions %}", "can't be read"),
         ("answer.system.md", "{{ instructions | shout }}", "can't be read"),

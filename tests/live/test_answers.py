@@ -71,7 +71,10 @@ def test_the_stream_is_made_for_proxies(hill: Service) -> None:
 def test_a_question_that_the_documents_do_not_answer_is_refused(hill: Service) -> None:
     answer = hill.answer("How do I descale an espresso machine?")
     assert (answer["outcome"], answer["citations"]) == ("no_answer", [])
-    assert answer["text"] == "I found no answer to this in the documents."
+    assert answer["text"] == "I found no answer to this in the documents; the nearest is “observatory”."
+    assert answer["passages"]
+    assert not answer["gate"]["passed"]
+    assert answer["gate"]["score"] < answer["gate"]["threshold"]
 
 
 def test_an_empty_collection_has_no_answer(hill: Service) -> None:

@@ -1,0 +1,153 @@
+"""Whether passages can hold an answer, by what is known of the generation that they come from."""
+
+import asyncio
+import statistics
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from rag_api.core.extracting import Comparison
+from rag_api.core.gating import UNRELATED_QUESTIONS, Background, Gate, count_words, judge, weigh
+from rag_api.core.hits import Passage
+from rag_api.core.ports import Embedders, VectorStore
+from rag_api.db import chunks, gates, generations
+from rag_api.db.database import Database, now
+from rag_api.db.gates import Measured
+from rag_api.db.rows import CollectionRow
+from rag_api.errors import Unavailable
+from rag_api.telemetry import log
+
+GateMode: TypeAlias = Literal["auto", "strict", "off"]
+SAMPLED_CHUNKS = 512
+GENERATIONS_KEPT = 64
+GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
+LOOKS_EVERY_S = 30.0  # how often it is looked whether a large generation has
+SMALL_CHUNKS = 2_000  # a smaller one is looked at whenever it has changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    background: Background
+    chunks: int
+    changed: int
+    threshold: float
+    looked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """`threshold` is the collection's own or the setting; `measured` is of its generation, None before a question."""
+
+    threshold: float
+    is_own: bool
+    measured: Measured | None
+
+
+class Gatekeeper:
+    def __init__(
+        self, db: Database, embedders: Embedders, store: VectorStore, *, mode: GateMode, threshold: float
+    ) -> None:
+        self.mode = mode
+        self._db = db
+        self._embedders = embedders
+        self._store = store
+        self._threshold = threshold
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._measuring: dict[str, asyncio.Task[_Known | None]] = {}
+
+    async def judge(
+        self, row: CollectionRow, question: str, passages: Sequence[Passage], comparison: Comparison | None = None
+    ) -> Gate | None:
+        """None where nothing can be said: the gate is off, or vectors are away."""
+        if self.mode == "off":
+            return None
+        known = await self._of(row)
+        evidence = weigh(question, passages, known.background, comparison) if known else None
+        return judge(evidence, threshold=known.threshold) if known and evidence else None
+
+    async def state(self, row: CollectionRow) -> GateState:
+        own = await self._db.ask(gates.threshold, row.id)
+        found = await self._db.ask(gates.measured, row.generation_id)
+        return GateState(self._threshold if own is None else own, own is not None, found)
+
+    async def set_threshold(self, row: CollectionRow, value: float | None) -> None:
+        """None: that of the settings. Other processes follow at their next look."""
+        await self._db.change(gates.set_threshold, row.id, value)
+        self._known.pop(row.generation_id, None)
+
+    async def close(self) -> None:
+        for task in self._measuring.values():
+            task.cancel()
+        await asyncio.gather(*self._measuring.values(), return_exceptions=True)
+
+    async def _of(self, row: CollectionRow) -> _Known | None:
+        known = self._known.get(row.generation_id)
+        if known and known.changed == row.changed:
+            return known
+        if known and known.chunks >= SMALL_CHUNKS:
+            if time.monotonic() - known.looked_at > LOOKS_EVERY_S:
+                self._look(row)  # and answer by what is known meanwhile
+            return known
+        return await asyncio.shield(self._look(row))
+
+    def _look(self, row: CollectionRow) -> "asyncio.Task[_Known | None]":
+        """One look at a time at each generation."""
+        task = self._measuring.get(row.generation_id)
+        if task is None:
+            task = self._measuring[row.generation_id] = asyncio.create_task(self._measure(row))
+            task.add_done_callback(lambda _: self._measuring.pop(row.generation_id, None))
+        return task
+
+    async def _measure(self, row: CollectionRow) -> _Known | None:
+        try:
+            known = await self._measured(row)
+        except Unavailable as error:
+            log(__name__).warning("the gate before answers has nothing to judge by", reason=str(error))
+            return None
+        if known:
+            self._known[row.generation_id] = known
+            self._known.move_to_end(row.generation_id)
+            while len(self._known) > GENERATIONS_KEPT:
+                self._known.popitem(last=False)
+        return known
+
+    async def _measured(self, row: CollectionRow) -> _Known | None:
+        count = await self._db.ask(gates.size, row.generation_id)
+        before = self._known.get(row.generation_id)
+        own = await self._db.ask(gates.threshold, row.id)
+        threshold = self._threshold if own is None else own
+        if before and _is_about(before.chunks, count):
+            return _Known(before.background, before.chunks, row.changed, threshold, time.monotonic())
+        unrelated = await self._unrelated(row, count)
+        if unrelated is None:
+            return None
+        ids = await self._db.ask(gates.spread, row.generation_id, count=SAMPLED_CHUNKS)
+        sample = await self._db.ask(chunks.published, row.generation_id, ids)
+        texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in sample.values()]
+        frequencies = await asyncio.to_thread(count_words, texts)
+        background = Background(unrelated, len(texts), frequencies)
+        return _Known(background, count, row.changed, threshold, time.monotonic())
+
+    async def _unrelated(self, row: CollectionRow, count: int) -> float | None:
+        """From the catalogue, if the generation is about as large as it was then, else measured. None: not now."""
+        found = await self._db.ask(gates.measured, row.generation_id)
+        if found and _is_about(found.chunks, count):
+            return found.unrelated
+        generation = await self._db.ask(generations.get, row.generation_id)
+        if not generation.is_whole or generation.fingerprint is None:
+            return found.unrelated if found else None
+        embedder = self._embedders.of(generation.model)
+        vectors = await asyncio.gather(*(embedder.embed_query(question) for question in UNRELATED_QUESTIONS))
+        nearest = await self._store.nearest(generation.id, np.stack(vectors))
+        fresh = Measured(round(max(0.0, statistics.median(nearest)), 4), count, now())
+        await self._db.change(gates.keep_measured, generation.id, fresh)
+        return fresh.unrelated
+
+
+def _is_about(before: int, now: int) -> bool:
+    low, high = sorted((before, now))
+    return high <= low * GROWN_BY
