@@ -48,7 +48,7 @@ def dots(rows: Sequence[Row], *, title: str, says: str, low: float, high: float,
 def bars(values: Sequence[float], *, title: str, says: str, low: float, high: float) -> str:
     """The values in falling order as one stepped area, shares on the upright axis."""
     ordered = sorted(values, reverse=True)
-    left, right, bottom = 56.0, WIDTH - MARGIN, PLOT_HEIGHT - MARGIN
+    left, right, bottom = 64.0, WIDTH - MARGIN, PLOT_HEIGHT - MARGIN
 
     def y(value: float) -> float:
         return MARGIN / 2 + (high - value) / (high - low) * (bottom - MARGIN / 2)
@@ -72,7 +72,7 @@ def bars(values: Sequence[float], *, title: str, says: str, low: float, high: fl
 def curves(series: Sequence[Sequence[float]], *, title: str, says: str) -> str:
     """Which share of the times is at most so many milliseconds, on a logarithmic axis; 50, 95 and 99 % are marked."""
     given = [values for values in series if values]
-    left, right, bottom = 56.0, WIDTH - MARGIN, PLOT_HEIGHT - 2 * MARGIN
+    left, right, bottom = 64.0, WIDTH - MARGIN, PLOT_HEIGHT - 2 * MARGIN
     low = max(min(min(values) for values in given), 0.01)
     ticks = _round_values(low, max(max(values) for values in given) * 1.001)
     first, last = math.log(ticks[0]), math.log(ticks[-1])
