@@ -38,11 +38,11 @@ async def open_retriever(
         Scoping(db, mirrors, vectors, exact_below=of.exact_below),
         lexical,
         options=RetrieverOptions(of.dense_weight, of.candidates, of.neighbour_weight, of.dense_floor, of.same_text),
-        reranking=await _open_reranking(settings, stack),
+        reranking=await open_reranking(settings, stack),
     )
 
 
-async def _open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranking | None:
+async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranking | None:
     of = settings.reranker
     match of.kind:
         case "none":

@@ -23,6 +23,20 @@ def make_smaller_model(folder: Path) -> Path:
     return folder
 
 
+def make_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
+    """A tiny BERT for pairs of texts, with the default model's tokenizer and weights that are always the same."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(find_model(DEFAULT_MODEL), local_files_only=True)
+    torch.manual_seed(7)
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = BertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.5, **size)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def _is_upper(name: str) -> bool:
     parts = name.split(".")
     return "layer" in parts and int(parts[parts.index("layer") + 1]) >= LAYERS

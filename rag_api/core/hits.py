@@ -37,7 +37,8 @@ class Scores:
     """dense: cosine similarity; lexical: BM25 as a share, 0 to 1, of what the query's words can attain; each None
     where its index did not name the chunk.
 
-    fused: what hits are ordered by, at most 1 in hybrid mode, else the score of the one index that was asked.
+    fused: what hits are ordered by; in hybrid mode the weighted sum, at most 1, and what a good neighbour adds to it,
+    else the score of the one index that was asked.
     rerank: the reranker's relevance where it was asked; it then orders the hits instead."""
 
     dense: float | None

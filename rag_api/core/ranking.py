@@ -61,12 +61,12 @@ def only(ranking: Sequence[Scored], *, is_dense: bool) -> list[tuple[str, Scores
 
 
 def _with_neighbours(sums: Mapping[str, float], weight: float) -> dict[str, float]:
-    """What is asked for often goes on in the next chunk, or begins in the one before. Divided so that 1 stays 1."""
+    """What is asked for often goes on in the next chunk, or begins in the one before."""
     least = min(sums.values(), default=0.0)
     found: dict[str, float] = {}
     for chunk_id, score in sums.items():
         version, _, index = chunk_id.rpartition(":")
         at = int(index)
         better = max(sums.get(f"{version}:{at - 1}", least), sums.get(f"{version}:{at + 1}", least))
-        found[chunk_id] = (score + weight * (better - least)) / (1 + weight)
+        found[chunk_id] = score + weight * (better - least)
     return found

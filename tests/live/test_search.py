@@ -37,8 +37,25 @@ def test_each_mode_finds_what_was_asked_for(isle: Service, mode: str) -> None:
 def test_the_weight_of_the_dense_score_can_be_chosen(isle: Service) -> None:
     lexical = isle.search(COLLECTION, "gales November", dense_weight=0)
     dense = isle.search(COLLECTION, "gales November", dense_weight=1)
-    assert lexical[0]["score"] == dense[0]["score"] == 1.0
-    assert [hit["score"] for hit in lexical] != [hit["score"] for hit in dense]
+    assert lexical[0]["score"] == pytest.approx(lexical[0]["scores"]["lexical"])
+    assert dense[0]["score"] == pytest.approx(dense[0]["scores"]["dense"])
+
+
+def test_a_search_explains_every_candidate(isle: Service) -> None:
+    body = {"query": "When is the museum closed?", "top_k": 1, "explain": True}
+    found = isle.http.post(f"/api/v1/collections/{COLLECTION}/search", json=body).json()
+    told = found["explain"]
+    assert [one["fate"] for one in told["candidates"]] == ["shown", "below_top_k", "below_top_k"]
+    assert told["candidates"][0]["chunk_id"] == found["hits"][0]["chunk_id"]
+    assert [one["ranks"]["fused"] for one in told["candidates"]] == [1, 2, 3]
+    assert sorted(one["ranks"]["dense"] for one in told["candidates"]) == [1, 2, 3]
+    assert told["candidates"][0]["ranks"]["lexical"] == 1
+    assert {"embed", "dense", "lexical", "fuse", "check"} == set(told["timings_ms"])
+
+
+def test_nothing_is_explained_unless_asked(isle: Service) -> None:
+    found = isle.http.post(f"/api/v1/collections/{COLLECTION}/search", json={"query": "ferry"}).json()
+    assert "explain" not in found
 
 
 @pytest.mark.parametrize(
