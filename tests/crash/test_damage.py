@@ -148,13 +148,27 @@ def test_a_damaged_chroma_is_filled_anew_from_the_catalogue(
     assert {said.partition(",")[0] for said in said_of_vectors} <= STATES_OF_VECTORS, said_of_vectors
 
 
+def change_a_lexical_file(home: Path) -> None:
+    change_in_the_middle(max((home / "lexical").rglob("*.idx"), key=lambda path: path.stat().st_size))
+
+
+def remove_the_lexical_folder(home: Path) -> None:
+    shutil.rmtree(home / "lexical")
+
+
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("store_too", [False, True], ids=["worker", "worker and Chroma"])
-def test_dying_while_vectors_are_rebuilt_only_takes_longer(
-    server: Server, embedder: CountingEmbedder, store_too: bool
+@pytest.mark.parametrize(
+    ("store_too", "damage_words"),
+    [(False, change_a_lexical_file), (True, remove_the_lexical_folder)],
+    ids=["worker, a lexical file changed", "worker and Chroma, the lexical folder gone"],
+)
+def test_both_indexes_are_mended_though_the_worker_dies_over_it(
+    server: Server, embedder: CountingEmbedder, store_too: bool, damage_words: Callable[[Path], None]
 ) -> None:
+    """Words are mended before vectors, over which it dies; so what it did is there when the next one looks."""
     server.points = [REBUILDING]
     damage_segments(server.home)
+    damage_words(server.home)
     embedder.documents.clear()
     server.armed.write_text(f"{REBUILDING} after 2", "utf-8")
     server.start()
@@ -162,25 +176,5 @@ def test_dying_while_vectors_are_rebuilt_only_takes_longer(
     if store_too:
         server.kill("chroma")
     await_rest(server)
-    assert_all_is_found(server)
-    assert embedder.documents.total() == 0
-
-
-def test_a_lexical_file_that_was_changed_is_noticed_at_the_start(server: Server, embedder: CountingEmbedder) -> None:
-    largest = max((server.home / "lexical").rglob("*.idx"), key=lambda path: path.stat().st_size)
-    change_in_the_middle(largest)
-    assert_lexical_is_mended(server, embedder)
-
-
-def test_a_lexical_folder_that_is_gone_is_written_anew(server: Server, embedder: CountingEmbedder) -> None:
-    shutil.rmtree(server.home / "lexical")
-    assert_lexical_is_mended(server, embedder)
-
-
-def assert_lexical_is_mended(server: Server, embedder: CountingEmbedder) -> None:
-    embedder.documents.clear()
-    server.start()
-    await_rest(server)
-    assert "indexes mended" in server.said
     assert_all_is_found(server)
     assert embedder.documents.total() == 0
