@@ -28,7 +28,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AnswerEvent:
-    """One event of an answer: `started`, `retrieved`, `text`, `citation`, `reset`, `done` or `failed`."""
+    """One event of an answer: `started`, `retrieved`, `reasoning`, `text`, `citation`, `reset`, `done` or `failed`."""
 
     name: str
     data: dict[str, Any]
@@ -115,8 +115,12 @@ class Client:
         """`{"count", "documents"}` of what the filter matched."""
         return self._call("DELETE", _documents(collection), params={"filter": json.dumps(filter)})
 
-    def create_collection(self, name: str, description: str = "") -> dict[str, Any]:
-        return self._call("POST", "/api/v1/collections", json={"name": name, "description": description})
+    def create_collection(self, name: str, description: str = "", *, embedder: str | None = None) -> dict[str, Any]:
+        body = {"name": name, "description": description, "embedder": embedder}
+        return self._call("POST", "/api/v1/collections", json=body)
+
+    def collection(self, name: str) -> dict[str, Any]:
+        return self._call("GET", f"/api/v1/collections/{name}")
 
     def delete_collection(self, name: str) -> dict[str, Any]:
         return self._call("DELETE", f"/api/v1/collections/{name}")

@@ -200,7 +200,12 @@ class TooBusy(Unavailable):
 
 
 class LanguageModelError(RagError):
-    pass
+    """`passes`: the same request may succeed in a moment; `after_s`: when, if the model's server said so."""
+
+    def __init__(self, message: str, *, passes: bool = False, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.passes = passes
+        self.after_s = after_s
 
 
 class LanguageModelUnavailable(LanguageModelError):

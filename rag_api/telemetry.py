@@ -16,6 +16,16 @@ SEARCH_S = Histogram("rag_search_seconds", "Searches, whole", ["mode"], buckets=
 ANSWERS = Counter("rag_answers_total", "Answers by how they ended", ["outcome"])
 ANSWERS_OPEN = Gauge("rag_answers_open", "Answers in progress")
 FIRST_TEXT_S = Histogram("rag_first_text_seconds", "From the question to the first text")
+MODEL = ["model", "server"]
+MODEL_TRIES = Counter("rag_language_model_tries_total", "Requests to language models by what came", [*MODEL, "outcome"])
+MODEL_TOKENS = Counter(
+    "rag_language_model_tokens_total", "Tokens that language models read and wrote", [*MODEL, "kind"]
+)
+MODEL_COST = Counter("rag_language_model_cost_total", "What they cost, by the prices of the settings", MODEL)
+MODEL_RESTS = Gauge("rag_language_model_rests", "1 while a language model is not asked, as it kept failing", MODEL)
+MODEL_TURNS = Counter(
+    "rag_language_model_turns_total", "Models that failed and that another stood in for", ["model", "reason"]
+)
 
 
 def configure_logging(*, process: str, level: str, as_json: bool) -> None:

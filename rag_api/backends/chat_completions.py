@@ -1,58 +1,43 @@
 """Any server that speaks OpenAI's chat completions, streaming."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
-from pydantic import BaseModel, ValidationError
 
+from rag_api.backends.upstream import Reply, Upstream, said_by
 from rag_api.core.ports import Piece, Sampling, Usage
 from rag_api.core.prompts import Prompt
-from rag_api.errors import (
-    LanguageModelBroken,
-    LanguageModelBusy,
-    LanguageModelError,
-    LanguageModelRefused,
-    LanguageModelTimeout,
-    LanguageModelUnavailable,
-)
-from rag_api.eventstream import EventStreamDecoder, ServerSentEvent
+from rag_api.core.thinking import ThinkingParter
+from rag_api.errors import LanguageModelError, LanguageModelRefused
+from rag_api.eventstream import ServerSentEvent
 
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """Seconds: until the first piece of an answer, and between two pieces."""
-
-    first_token_s: float
-    between_tokens_s: float
+PATH = "chat/completions"
+SPOKEN = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 class ChatCompletionsModel:
-    def __init__(self, client: httpx.AsyncClient, *, model: str, sampling: Sampling, waits: Waits) -> None:
-        self._client = client
+    def __init__(self, upstream: Upstream, *, sampling: Sampling) -> None:
+        self._upstream = upstream
         self._sampling = sampling
-        self._waits = waits
-        self.name = model
+        self._counts_tokens = True
+        self._limit_name = "max_tokens"
+        self.name = upstream.model
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        request = self._client.build_request("POST", "chat/completions", json=self._body(prompt, sampling))
-        deadline = asyncio.get_running_loop().time() + self._waits.first_token_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                response = await self._client.send(request, stream=True)
-        except (TimeoutError, httpx.HTTPError) as error:
-            raise self._unreached(error) from error
-        try:
-            await self._check(response)
-            async with aclosing(self._pieces(response, deadline)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            await response.aclose()
+        is_understood = False
+        while not is_understood:
+            body = self._body(prompt, sampling)
+            try:
+                async with self._upstream.ask(PATH, body) as reply:
+                    is_understood = True
+                    async with aclosing(_pieces(reply, self._upstream)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+            except LanguageModelRefused as error:
+                if is_understood or not self._adapt(body, str(error)):
+                    raise
 
     def _body(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         temperature = self._sampling.temperature if sampling.temperature is None else sampling.temperature
@@ -61,144 +46,152 @@ class ChatCompletionsModel:
             "model": self.name,
             "messages": [{"role": message.role, "content": message.text} for message in prompt.messages],
             "stream": True,
-            "stream_options": {"include_usage": True},
+            **({"stream_options": {"include_usage": True}} if self._counts_tokens else {}),
             **({} if temperature is None else {"temperature": temperature}),
-            **({} if max_tokens is None else {"max_tokens": max_tokens}),
+            **({} if max_tokens is None else {self._limit_name: max_tokens}),
         }
 
-    async def _pieces(self, response: httpx.Response, deadline: float) -> AsyncGenerator[Piece, None]:
-        """One piece for all that arrived together; the first before the deadline."""
-        decoder = EventStreamDecoder()
-        body = response.aiter_raw().__aiter__()
-        finish_reason: str | None = None
-        said = False
-        while True:
-            read = await self._read(body, deadline, said=said)
-            if read is None:
+    def _adapt(self, body: Mapping[str, Any], said: str) -> bool:
+        """Whether to say it otherwise, from now on: servers differ in which fields of a request they know."""
+        if "stream_options" in body and "stream_options" in said:
+            self._counts_tokens = False
+            return True
+        if "max_tokens" in body and "max_completion_tokens" in said:
+            self._limit_name = "max_completion_tokens"
+            return True
+        return False
+
+
+async def _pieces(reply: Reply, upstream: Upstream) -> AsyncGenerator[Piece, None]:
+    """One piece for all that arrived together; the last says why it ended."""
+    reading = _Reading(upstream)
+    if reply.whole is not None:
+        yield reading.whole(reply.whole)
+    while reply.whole is None and not reading.is_over and (events := await reply.read()) is not None:
+        piece = reading.merge(events)
+        if reading.was_heard:
+            reply.heard()
+        if piece.text or piece.reasoning:
+            yield piece
+        if reading.failure:
+            raise reading.failure
+    yield reading.end()
+
+
+class _Reading:
+    """What one reply has said so far."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._thinking = ThinkingParter()
+        self._finish_reason: str | None = None
+        self._usage: Usage | None = None
+        self._has_text = self._has_thought = False
+        self.was_heard = False  # the last merge held a token, if only one that is held back
+        self.is_over = False
+        self.failure: LanguageModelError | None = None
+
+    def merge(self, events: Iterable[ServerSentEvent]) -> Piece:
+        """What came before a failure is kept; `failure` is then to be raised."""
+        texts: list[str] = []
+        thoughts: list[str] = []
+        for event in events:
+            if event.data == "[DONE]":
+                self.is_over = True
+                self._finish_reason = self._finish_reason or "stop"
                 break
-            merged, is_over, failure = _merge(decoder.feed(read))
-            finish_reason = merged.finish_reason or finish_reason
-            if merged.text or merged.usage:
-                said = True
-                deadline = asyncio.get_running_loop().time() + self._waits.between_tokens_s
-                yield Piece(merged.text, usage=merged.usage)
-            if failure:
-                raise failure
-            if is_over:
-                finish_reason = finish_reason or "stop"
+            try:
+                self._take(_parsed(event.data, self._upstream), "delta", texts, thoughts)
+            except LanguageModelError as error:
+                self.failure = error
                 break
-        if not said:
-            raise LanguageModelBroken("the language model ended its answer without a word; ask again")
-        if finish_reason is None:
-            raise LanguageModelBroken("the language model broke off in the middle of its answer; ask again")
-        yield Piece(finish_reason=finish_reason)
+        return self._parted("".join(texts), "".join(thoughts))
 
-    async def _read(self, body: AsyncIterator[bytes], deadline: float, *, said: bool) -> bytes | None:
-        """What arrived together, or None at the end; keep-alives do not move the deadline."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await anext(body, None)
-        except TimeoutError as error:
-            after = "fell silent: nothing" if said else "is silent: no first token"
-            wait_s = self._waits.between_tokens_s if said else self._waits.first_token_s
-            raise LanguageModelTimeout(f"the language model {after} came within {wait_s:g} s; ask again") from error
-        except httpx.HTTPError as error:
-            raise LanguageModelBroken(
-                f"the connection to the language model was lost ({type(error).__name__}); ask again"
-            ) from error
+    def whole(self, found: Any) -> Piece:
+        """Of a server that answers at once. Raises LanguageModelError."""
+        texts: list[str] = []
+        thoughts: list[str] = []
+        self._take(_checked(found, self._upstream), "message", texts, thoughts)
+        self._finish_reason = self._finish_reason or "stop"
+        return self._parted("".join(texts), "".join(thoughts))
 
-    def _unreached(self, error: Exception) -> LanguageModelError:
-        where = f"the language model at {self._client.base_url}"
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
-            return LanguageModelUnavailable(f"{where} can't be reached; check RAG_LLM__BASE_URL and that it runs")
-        if isinstance(error, TimeoutError | httpx.TimeoutException):
-            return LanguageModelTimeout(f"{where} did not answer within {self._waits.first_token_s:g} s; ask again")
-        return LanguageModelBroken(f"{where} closed the connection ({type(error).__name__}); ask again")
+    def end(self) -> Piece:
+        """The last piece. Raises LanguageModelBroken for an answer that is none."""
+        reasoning, text = self._thinking.finish()
+        has_text, why = self._has_text or bool(text), self._finish_reason
+        if why is None and (has_text or self._has_thought):
+            raise self._upstream.broken("broke off in the middle of its answer; ask again")
+        if not has_text and self._has_thought:
+            raise self._upstream.broken(f"ended after its reasoning, without an answer ({why}); raise max_tokens")
+        if not has_text:
+            raise self._upstream.broken(f"ended its answer without a word{f' ({why})' if why else ''}; ask again")
+        return Piece(text, why, self._usage, reasoning)
 
-    async def _check(self, response: httpx.Response) -> None:
-        if response.is_success:
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise LanguageModelBroken(
-                    f"{response.url} answers with {kind or 'no content type'} where an event stream was asked for"
-                )
-            return
-        async with asyncio.timeout(self._waits.first_token_s):
-            said = _message(await response.aread())
-        where = f"the language model answers {response.status_code}: {said}"
-        match response.status_code:
-            case 401 | 403:
-                raise LanguageModelRefused(f"the language model answers {response.status_code}; check RAG_LLM__API_KEY")
-            case 404:
-                raise LanguageModelRefused(f"{where}; check RAG_LLM__BASE_URL and RAG_LLM__MODEL")
-            case 429:
-                raise LanguageModelBusy(f"{where}; ask again in a moment")
-            case status if 400 <= status < 500:
-                raise LanguageModelRefused(where)
-        raise LanguageModelBroken(f"{where}; ask again")
+    def _parted(self, content: str, thought: str) -> Piece:
+        parted, text = self._thinking.feed(content) if content else ("", "")
+        self.was_heard = bool(content or thought)
+        self._has_text = self._has_text or bool(text)
+        self._has_thought = self._has_thought or bool(thought or parted)
+        return Piece(text, reasoning=thought + parted)
+
+    def _take(self, chunk: Mapping[str, Any], field: str, texts: list[str], thoughts: list[str]) -> None:
+        for choice in chunk.get("choices") or ():
+            said = choice.get(field) or {}
+            if content := said.get("content") or said.get("refusal"):
+                texts.append(content)
+            if thought := said.get("reasoning_content") or said.get("reasoning"):
+                thoughts.append(thought)
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        if usage := chunk.get("usage"):
+            self._usage = _usage(usage)
 
 
-def _merge(events: Iterable[ServerSentEvent]) -> tuple[Piece, bool, LanguageModelError | None]:
-    """One piece of what arrived together; whether that was all; what failed after it."""
-    texts: list[str] = []
-    finish_reason, usage, is_over, failure = None, None, False, None
-    for event in events:
-        if event.data == "[DONE]":
-            is_over = True
-            break
-        try:
-            chunk = _chunk(event.data)
-        except LanguageModelError as error:
-            failure = error
-            break
-        for choice in chunk.choices or ():
-            texts.append((choice.delta and choice.delta.content) or "")
-            finish_reason = choice.finish_reason or finish_reason
-        if chunk.usage:
-            usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, chunk.usage.total_tokens)
-    return Piece("".join(texts), finish_reason, usage), is_over, failure
-
-
-def _chunk(data: str) -> "_Chunk":
-    """Raises LanguageModelBroken for an error object, and for what is no chunk of a chat completion."""
+def _parsed(data: str, upstream: Upstream) -> Mapping[str, Any]:
     try:
-        raw = orjson.loads(data)
+        return _checked(orjson.loads(data), upstream)
     except orjson.JSONDecodeError as error:
-        raise LanguageModelBroken("the language model sent something that is no JSON; ask again") from error
-    if isinstance(raw, dict) and (failure := raw.get("error")):
-        said = failure.get("message") if isinstance(failure, dict) else failure
-        raise LanguageModelBroken(f"the language model failed while answering: {said}")
-    try:
-        return _Chunk.model_validate(raw)
-    except ValidationError as error:
-        raise LanguageModelBroken("the language model sent JSON that is no chat completion; ask again") from error
+        raise upstream.broken("sent something that is no JSON; ask again") from error
 
 
-class _Delta(BaseModel):
-    content: str | None = None
+def _checked(found: Any, upstream: Upstream) -> Mapping[str, Any]:
+    """Raises LanguageModelError for an error object, and for what is no part of a chat completion."""
+    if not isinstance(found, dict):
+        raise upstream.broken("sent JSON that is no chat completion; ask again")
+    if error := found.get("error"):
+        code = error.get("code") if isinstance(error, dict) else None
+        if isinstance(code, int) and code >= 400:
+            raise upstream.refusal(code, said_by(error))
+        raise upstream.broken(f"failed while answering: {upstream.redacted(said_by(error))}", passes=True)
+    choices = found.get("choices")
+    if not (choices is None or isinstance(choices, list)) or not all(_is_choice(one) for one in choices or ()):
+        raise upstream.broken("sent JSON that is no chat completion; ask again")
+    return found
 
 
-class _Choice(BaseModel):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
+def _is_choice(choice: Any) -> bool:
+    if not isinstance(choice, dict):
+        return False
+    for field in ("delta", "message"):
+        said = choice.get(field)
+        if said is None:
+            continue
+        if not isinstance(said, dict):
+            return False
+        if not all(isinstance(said.get(name), str | None) for name in SPOKEN):
+            return False
+    return isinstance(choice.get("finish_reason"), str | None)
 
 
-class _RawUsage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+def _usage(raw: Any) -> Usage | None:
+    if not isinstance(raw, dict):
+        return None
+    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    details = raw.get("completion_tokens_details")
+    thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    reasoning = thought if isinstance(thought, int) else None
+    return Usage(prompt, completion, _count(raw, "total_tokens") or prompt + completion, reasoning)
 
 
-class _Chunk(BaseModel):
-    """What is read of a chunk; whatever else a server puts in is ignored."""
-
-    choices: list[_Choice] | None = None
-    usage: _RawUsage | None = None
-
-
-def _message(body: bytes) -> str:
-    try:
-        error = orjson.loads(body).get("error")
-        return str(error.get("message") if isinstance(error, dict) else error)[:300]
-    except (orjson.JSONDecodeError, AttributeError):
-        return body[:200].decode("utf-8", "replace") or "nothing"
+def _count(raw: Mapping[str, Any], name: str) -> int:
+    value = raw.get(name)
+    return value if isinstance(value, int) else 0

@@ -30,6 +30,9 @@ def ask(
                 case "text":
                     out.print(event.data["text"], end="", markup=False)
                     out.file.flush()
+                case "reset":  # what a terminal has shown can't be taken back
+                    out.print(f"\n\n({event.data['reason']})\n", markup=False)
+                    cited.clear()
                 case "citation":
                     cited.setdefault(event.data["n"], event.data)
                 case "failed":

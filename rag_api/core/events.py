@@ -34,6 +34,14 @@ class TextAppended:
 
 
 @dataclass(frozen=True, slots=True)
+class Reasoned:
+    """What a model thinks aloud, for who asked to see it: no part of the answer."""
+
+    type: ClassVar[str] = "reasoning"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """`quote` is the document's text at start:end; answer_start:answer_end is what it is quoted for."""
 
@@ -69,6 +77,7 @@ class Done:
     timings_ms: Mapping[str, float]
     grounding: Mapping[str, int]
     gate: Gate | None = None
+    model: str | None = None  # that answered in the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,14 @@ class Failed:
     request_id: str | None
 
 
-Event: TypeAlias = Started | Retrieved | TextAppended | Citation | Reset | Done | Failed
+Event: TypeAlias = Started | Retrieved | Reasoned | TextAppended | Citation | Reset | Done | Failed
+EVENTS: Mapping[str, type[Event]] = {
+    kind.type: kind for kind in (Started, Retrieved, Reasoned, TextAppended, Citation, Reset, Done, Failed)
+}
+
+
+def is_end(event: Event) -> bool:
+    return isinstance(event, Done | Failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,7 @@ class Answer:
     collection: str = ""
     model: str = ""
     text: str = ""
+    reasoning: str = ""
     outcome: str | None = None
     finish_reason: str | None = None
     citations: list[Citation] = field(default_factory=list)
@@ -113,6 +130,7 @@ class Answer:
 def fold(events: Iterable[Event]) -> Answer:
     answer = Answer()
     pieces: list[str] = []
+    thoughts: list[str] = []
     for event in events:
         match event:
             case Started():
@@ -120,6 +138,8 @@ def fold(events: Iterable[Event]) -> Answer:
                 answer.collection, answer.model = event.collection, event.model
             case Retrieved():
                 answer.passages = event.passages
+            case Reasoned():
+                thoughts.append(event.text)
             case TextAppended():
                 pieces.append(event.text)
             case Citation():
@@ -127,13 +147,14 @@ def fold(events: Iterable[Event]) -> Answer:
             case Reset():
                 pieces = ["".join(pieces)[: event.offset]]
                 answer.citations = [found for found in answer.citations if found.answer_end <= event.offset]
+                thoughts = thoughts if event.offset else []
             case Done():
                 answer.outcome, answer.finish_reason = event.outcome, event.finish_reason
                 answer.usage, answer.timings_ms, answer.grounding = event.usage, event.timings_ms, event.grounding
-                answer.gate = event.gate
+                answer.gate, answer.model = event.gate, event.model or answer.model
             case Failed():
                 answer.outcome, answer.error = "failed", event
-    answer.text = "".join(pieces)
+    answer.text, answer.reasoning = "".join(pieces), "".join(thoughts)
     return answer
 
 

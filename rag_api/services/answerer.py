@@ -7,15 +7,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ingest.documents import new_id
+from ingest.documents import Span, new_id
 from rag_api.core.citing import CitationFinder, Cited
-from rag_api.core.events import Citation, Done, Outcome, Retrieved, Started, TextAppended, grounding
+from rag_api.core.events import Citation, Done, Outcome, Reasoned, Reset, Retrieved, Started, TextAppended, grounding
 from rag_api.core.filters import Filter
 from rag_api.core.gating import Gate
 from rag_api.core.hits import Passage
 from rag_api.core.packing import pack
-from rag_api.core.ports import LanguageModel, Piece, Sampling, Usage
+from rag_api.core.ports import LanguageModel, Piece, Quote, Sampling, Turn, Usage
 from rag_api.core.prompts import Prompt, Prompts
+from rag_api.core.spending import total
 from rag_api.core.verifying import support
 from rag_api.db.rows import CollectionRow
 from rag_api.services.comparing import Comparer
@@ -37,6 +38,7 @@ class Ask:
     filter: Filter | None = None
     instructions: str | None = None
     sampling: Sampling = DEFAULT_SAMPLING
+    reasoning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Answerer:
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
         passages = pack(shown, budget_chars=self._options.budget_chars)
         run.append(Retrieved(tuple(passages)))
-        writer = _Writer(run, passages, began)
+        writer = _Writer(run, passages, began, shows_reasoning=ask.reasoning)
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
         if not passages:
             writer.refuse(self._prompts.refusal())
@@ -124,13 +126,16 @@ class Answerer:
 class _Writer:
     """Turns pieces into the events of one run."""
 
-    def __init__(self, run: Run, passages: Sequence[Passage], began: float) -> None:
+    def __init__(self, run: Run, passages: Sequence[Passage], began: float, *, shows_reasoning: bool) -> None:
         self._run = run
+        self._shows_reasoning = shows_reasoning
         self._passages = passages
         self._began = began
         self._finder = CitationFinder(len(passages))
         self._citations: list[Citation] = []
         self._length = 0
+        self._has_reasoned = False
+        self.model: str | None = None
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.gate: Gate | None = None
@@ -140,10 +145,16 @@ class _Writer:
         return round(1000 * (time.perf_counter() - self._began), 1)
 
     def take(self, piece: Piece) -> None:
-        self.usage = piece.usage or self.usage
+        if piece.turn:
+            self._start_over(piece.turn)
+        if piece.usage:
+            self.usage = total(self.usage, piece.usage)
         self.finish_reason = piece.finish_reason or self.finish_reason
+        if piece.reasoning and self._shows_reasoning:
+            self._has_reasoned = True
+            self._run.append(Reasoned(piece.reasoning))
         if piece.text:
-            self._append(*self._finder.feed(piece.text))
+            self._append(*self._finder.feed(piece.text), piece.quotes)
 
     def end(self, prompts: Prompts) -> None:
         if self.finish_reason == NO_ANSWER:
@@ -159,7 +170,16 @@ class _Writer:
         self._append(*self._finder.finish())
         self._done(outcome, self._finder.text)
 
-    def _append(self, text: str, cited: Sequence[Cited]) -> None:
+    def _start_over(self, turn: Turn) -> None:
+        """Another model goes on, from the beginning."""
+        self.model = turn.model
+        if self._length or self._has_reasoned:
+            self._run.append(Reset(0, f"{turn.reason}; {turn.model} answers instead"))
+        self._finder = CitationFinder(len(self._passages))
+        self._citations.clear()
+        self._length = 0
+
+    def _append(self, text: str, cited: Sequence[Cited], quotes: Sequence[Quote] = ()) -> None:
         if text:
             if "first_text" not in self.timings_ms:
                 self.timings_ms["first_text"] = self.elapsed_ms()
@@ -167,9 +187,11 @@ class _Writer:
             self._run.append(TextAppended(self._length, text))
             self._length += len(text)
         for one in cited:
-            citation = _citation(one, self._finder.text, self._passages[one.n - 1])
-            self._citations.append(citation)
-            self._run.append(citation)
+            named: list[Quote | None] = [quote for quote in quotes if quote.n == one.n]
+            for quote in named or [None]:
+                citation = _citation(one, self._finder.text, self._passages[one.n - 1], quote)
+                self._citations.append(citation)
+                self._run.append(citation)
 
     def _done(self, outcome: Outcome, text: str) -> None:
         self.timings_ms["total"] = self.elapsed_ms()
@@ -182,13 +204,19 @@ class _Writer:
                 self.timings_ms,
                 grounding(self._citations),
                 self.gate,
+                self.model,
             )
         )
 
 
-def _citation(cited: Cited, answer: str, passage: Passage) -> Citation:
-    chunk = passage.chunk
-    found = support(cited.answer.of(answer), chunk.text)
+def _citation(cited: Cited, answer: str, passage: Passage, quote: Quote | None) -> Citation:
+    """`quote`: what the model itself says it rests on; else it is the sentence that comes closest."""
+    chunk, claim = passage.chunk, cited.answer.of(answer)
+    if quote:
+        span = Span(quote.start, quote.end)
+        found = replace(support(claim, span.of(chunk.text)), span=span)
+    else:
+        found = support(claim, chunk.text)
     return Citation(
         n=cited.n,
         answer_start=cited.answer.start,

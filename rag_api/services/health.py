@@ -1,7 +1,7 @@
 """Whether the parts that an answer needs are there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,15 @@ class Processes(Protocol):
         ...
 
 
+class Resting(Protocol):
+    """A language model; its condition is what is wrong while it is left alone."""
+
+    @property
+    def name(self) -> str: ...
+
+    def condition(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     ready: bool
@@ -37,15 +46,26 @@ class Readiness:
 
 
 class Health:
-    def __init__(self, db: Database, embedder: Pinged, store: VectorStore, processes: Processes) -> None:
+    def __init__(
+        self,
+        db: Database,
+        embedder: Pinged,
+        store: VectorStore,
+        processes: Processes,
+        models: Sequence[Resting] = (),
+    ) -> None:
         self._db = db
         self._embedder = embedder
         self._store = store
         self._processes = processes
+        self._models = models
         self.starting = "the service is starting"
 
     async def check(self) -> Readiness:
-        """Each dependency by name with `ok` or what is wrong. A worker that is being started again is only shown."""
+        """Each dependency by name with `ok` or what is wrong.
+
+        A worker that is being started again is only shown, and so are language models: search goes on without them.
+        """
         asked = {
             "catalogue": self._catalogue,
             "embedder": self._embed,
@@ -58,7 +78,8 @@ class Health:
         if self.starting:
             checks["start"] = self.starting
         ready = all(said in ("ok", *COMING) for said in checks.values())
-        return Readiness(ready, checks)
+        shown = {f"language_model {model.name}": model.condition() or "ok" for model in self._models}
+        return Readiness(ready, checks | shown)
 
     async def _vectors(self) -> str | None:
         """The indexes are compared with the catalogue after each start of the vector store."""

@@ -109,6 +109,7 @@ class AskIn(In):
     instructions: str | None = Field(None, max_length=20_000, description="added to the system prompt")
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    reasoning: bool = Field(False, description="also show what the language model thinks aloud, if it does")
 
 
 def hit_out(hit: Hit) -> dict[str, Any]:
@@ -187,6 +188,7 @@ def answer_out(answer: Answer) -> dict[str, Any]:
         "collection": answer.collection,
         "model": answer.model,
         "text": answer.text,
+        **({"reasoning": answer.reasoning} if answer.reasoning else {}),
         "outcome": answer.outcome,
         "finish_reason": answer.finish_reason,
         "citations": [citation_out(citation) for citation in answer.citations],

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from rag_api.core.events import Citation, Done, Event, Failed, Logged, Reset, Retrieved, Started, TextAppended
+from rag_api.core.events import Citation, Done, Event, Failed, Logged, Reasoned, Reset, Retrieved, Started, TextAppended
 from rag_api.services.runs import Run, Runs
 from rag_api.web.schemas import citation_out, passage_out
 
@@ -30,6 +30,8 @@ def payload(event: Event) -> dict[str, Any]:
     match event:
         case TextAppended():
             return {"offset": event.offset, "text": event.text}
+        case Reasoned():
+            return {"text": event.text}
         case Citation():
             return citation_out(event)
         case Retrieved():

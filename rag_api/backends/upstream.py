@@ -1,0 +1,215 @@
+"""A request to a language model's server and what streams back: limits of time, and every failure as one of ours.
+
+Keep-alives don't move a deadline; `Reply.heard` does, by whoever sees tokens in what was read. Leaving the block closes
+the connection, wherever it stands.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from rag_api.core.retrying import retry_after_s
+from rag_api.errors import (
+    LanguageModelBroken,
+    LanguageModelBusy,
+    LanguageModelError,
+    LanguageModelRefused,
+    LanguageModelTimeout,
+    LanguageModelUnavailable,
+)
+from rag_api.eventstream import EventStreamDecoder, ServerSentEvent
+
+EVENT_STREAM, JSON = "text/event-stream", "application/json"
+WHOLE_BYTES = 16 * 1024**2
+SAID_BYTES = 64 * 1024
+SAID_CHARS = 500
+BUSY = (429, 529)
+PASSING = (408, 409, *BUSY)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds: until the first token of an answer, between two of them, and for all of it."""
+
+    first_token_s: float
+    between_tokens_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNames:
+    """What a person has to look at when this model is wrong."""
+
+    base_url: str = "RAG_LLM__BASE_URL"
+    model: str = "RAG_LLM__MODEL"
+    api_key: str = "RAG_LLM__API_KEY"
+
+
+class Upstream:
+    """Where a language model is. `headers` carry the key, which no message shows."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        model: str,
+        waits: Waits,
+        api_key: str = "",
+        headers: Mapping[str, str] | None = None,
+        settings: SettingNames | None = None,
+    ) -> None:
+        self._client = client
+        self._headers = {"Accept": EVENT_STREAM, "Accept-Encoding": "identity", **(headers or {})}
+        self._api_key = api_key
+        self.settings = settings or SettingNames()
+        self.waits = waits
+        self.model = model
+        self.where = f"the language model {model} at {client.base_url.copy_with(userinfo=b'', query=None)}"
+
+    @asynccontextmanager
+    async def ask(self, path: str, body: Mapping[str, Any]) -> AsyncIterator["Reply"]:
+        """The reply once its head is there and good. Raises LanguageModelError."""
+        now = time.monotonic()
+        reply = Reply(self, now + self.waits.first_token_s, now + self.waits.total_s)
+        headers = {**self._headers, "Content-Type": JSON}
+        request = self._client.build_request("POST", path, content=orjson.dumps(body), headers=headers)
+        try:
+            async with reply.limit():
+                response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+        try:
+            await reply.begin(response)
+            yield reply
+        finally:
+            await response.aclose()
+
+    def refusal(self, status: int, said: str, *, after_s: float | None = None) -> LanguageModelError:
+        """What a status other than success means."""
+        said = f"{self.where} answers {status}: {self.redacted(said) or 'nothing'}"
+        if status in PASSING or status >= 500:
+            kind = LanguageModelBusy if status in BUSY else LanguageModelBroken
+            when = f"in {after_s:g} s" if after_s else "in a moment" if status in BUSY else "once more"
+            return kind(f"{said}; ask again {when}", passes=True, after_s=after_s)
+        names = self.settings
+        check = {401: names.api_key, 403: names.api_key, 404: f"{names.base_url} and {names.model}"}
+        if status < 400:
+            return LanguageModelBroken(f"{said}; check {names.base_url}")
+        return LanguageModelRefused(f"{said}; check {check[status]}" if status in check else said)
+
+    def broken(self, what: str, *, passes: bool = False) -> LanguageModelBroken:
+        return LanguageModelBroken(f"{self.where} {what}", passes=passes)
+
+    def redacted(self, said: str) -> str:
+        return said.replace(self._api_key, "[key]") if self._api_key else said
+
+    def _unreached(self, error: httpx.HTTPError) -> LanguageModelError:
+        why = str(error.__cause__ or error) or type(error).__name__
+        if isinstance(error, httpx.ConnectError | httpx.TimeoutException | httpx.UnsupportedProtocol):
+            said = (
+                f"{self.where} can't be reached ({self.redacted(why)}); check {self.settings.base_url} and that it runs"
+            )
+            return LanguageModelUnavailable(said, passes=not isinstance(error, httpx.UnsupportedProtocol))
+        return self.broken(f"closed the connection ({type(error).__name__}); ask again", passes=True)
+
+
+class Reply:
+    """`whole` is the JSON of a server that does not stream, else `read` gives what streams."""
+
+    def __init__(self, upstream: Upstream, deadline_s: float, end_s: float) -> None:
+        self._upstream = upstream
+        self._deadline_s = deadline_s
+        self._end_s = end_s
+        self._decoder = EventStreamDecoder()
+        self._is_heard = False
+        self._body: AsyncIterator[bytes]
+        self.whole: Any = None
+
+    async def begin(self, response: httpx.Response) -> None:
+        """Checks the head. Raises LanguageModelError."""
+        self._body = response.aiter_bytes().__aiter__()
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not response.is_success:
+            said = await self._collect(SAID_BYTES)
+            after_s = retry_after_s(response.headers, datetime.now(UTC))
+            raise self._upstream.refusal(response.status_code, message(said), after_s=after_s)
+        if kind == JSON:
+            self.whole = self._json(await self._collect(WHOLE_BYTES))
+        elif kind != EVENT_STREAM:
+            raise self._upstream.broken(
+                f"answers with {kind or 'no content type'} where an event stream was asked for; "
+                f"check {self._upstream.settings.base_url}"
+            )
+
+    async def read(self) -> list[ServerSentEvent] | None:
+        """The events that arrived together, perhaps none; None at the end."""
+        data = await self._read()
+        return None if data is None else self._decoder.feed(data)
+
+    def heard(self) -> None:
+        """A token was in what was read: from now on, the next one has `between_tokens_s`."""
+        self._is_heard = True
+        self._deadline_s = time.monotonic() + self._upstream.waits.between_tokens_s
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Raises LanguageModelTimeout at the next deadline."""
+        left_s = min(self._deadline_s, self._end_s) - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                yield
+        except TimeoutError as error:
+            raise self._timeout() from error
+
+    async def _read(self) -> bytes | None:
+        try:
+            async with self.limit():
+                return await anext(self._body, None)
+        except httpx.HTTPError as error:
+            what = f"lost the connection ({type(error).__name__})"
+            raise self._upstream.broken(f"{what}; ask again", passes=not self._is_heard) from error
+
+    async def _collect(self, limit: int) -> bytes:
+        found = bytearray()
+        while len(found) < limit and (data := await self._read()) is not None:
+            found += data
+        return bytes(found)
+
+    def _json(self, data: bytes) -> Any:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise self._upstream.broken("answers with something that is no JSON; ask again") from error
+
+    def _timeout(self) -> LanguageModelTimeout:
+        waits, where = self._upstream.waits, self._upstream.where
+        if time.monotonic() >= self._end_s:
+            return LanguageModelTimeout(f"{where} did not finish within {waits.total_s:g} s; ask for less")
+        if self._is_heard:
+            return LanguageModelTimeout(
+                f"{where} fell silent: nothing came for {waits.between_tokens_s:g} s; ask again"
+            )
+        return LanguageModelTimeout(f"{where} gave no first token within {waits.first_token_s:g} s; ask again")
+
+
+def message(body: bytes) -> str:
+    """What the body of an error says, in any of the forms in use."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return " ".join(body.decode("utf-8", "replace").split())[:SAID_CHARS]
+    return said_by(found)
+
+
+def said_by(found: Any) -> str:
+    for name in ("error", "message", "detail"):
+        if isinstance(found, dict) and found.get(name):
+            found = found[name]
+    return (found if isinstance(found, str) else orjson.dumps(found).decode())[:SAID_CHARS]
