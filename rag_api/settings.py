@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from rag_api.core.gating import DEFAULT_THRESHOLD
 from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import InvalidSettings
+from rag_api.settings_models import LanguageModelSettings
 
 PREFIX = "RAG_"
 MIN_CHUNK_TOKENS = 16
@@ -97,20 +98,6 @@ class RerankerSettings(BaseModel):
     timeout_s: float = Field(2.0, gt=0, description="seconds after which a search goes on without")
 
 
-class LanguageModelSettings(BaseModel):
-    kind: Literal["auto", "extractive", "chat_completions"] = Field(
-        "auto", description="auto: chat_completions when base_url is given, else extractive"
-    )
-    base_url: str = Field("", description="of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1")
-    model: str = Field("", description="the name that this server knows the model by")
-    api_key: SecretStr = Field(SecretStr(""))
-    connect_s: float = Field(5, gt=0)
-    first_token_s: float = Field(30, gt=0)
-    between_tokens_s: float = Field(20, gt=0)
-    temperature: float | None = Field(None, ge=0, le=2, description="unset: the server's own")
-    max_tokens: int | None = Field(None, ge=1, description="unset: the server's own")
-
-
 class AnswerSettings(BaseModel):
     passages: int = Field(5, ge=1, le=100, description="hits that go into a prompt unless top_k says otherwise")
     budget_chars: int = Field(12_000, ge=500, description="characters of passages in a prompt")
@@ -122,7 +109,8 @@ class AnswerSettings(BaseModel):
     sentences: int = Field(3, ge=1, le=20, description="sentences of an extractive answer at most")
     orphan_s: float = Field(30, ge=0, description="seconds that an answer goes on without a reader")
     cache: Literal["off"] = Field("off", description="answers are made anew each time")
-    kept: int = Field(1_000, ge=1, description="finished answers that can still be read")
+    kept: int = Field(200, ge=1, description="finished answers that are kept in memory; the others are read from disk")
+    kept_days: float = Field(30, gt=0, description="days that an answer can be read again and resumed")
     running: int = Field(1_000, ge=1, description="answers in progress at once; beyond, 503")
 
 
@@ -155,6 +143,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'catalogue.db'}"
 
+    @property
+    def answer_log(self) -> str:
+        is_file = self.database.startswith("sqlite")
+        return f"sqlite:///{self.home.absolute() / 'answers.db'}" if is_file else self.database
+
 
 def setting_names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> list[str]:
     """The environment variables, in the order of the fields."""
@@ -179,6 +172,8 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:
         raise InvalidSettings("; ".join(_sentence(problem) for problem in error.errors())) from error
+    except SettingsError:  # its cause would show the value, which may hold a key
+        raise InvalidSettings(f"{PREFIX}LLM__FALLBACKS is no JSON list of objects; see .env.example") from None
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
@@ -191,5 +186,8 @@ def _refuse_unknown(names: Iterable[str]) -> None:
 
 def _sentence(problem: object) -> str:
     assert isinstance(problem, dict)
-    variable = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
-    return f"{variable}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    where = list(problem["loc"])
+    at = next((i for i, part in enumerate(where) if isinstance(part, int)), len(where))
+    variable = PREFIX + "__".join(str(part).upper() for part in where[:at])
+    item = f", item {where[at] + 1}" + "".join(f", {part}" for part in where[at + 1 :]) if at < len(where) else ""
+    return f"{variable}{item}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

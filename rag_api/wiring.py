@@ -5,20 +5,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from ingest.sandbox import Limits, ParserPool
-from rag_api.backends.chat_completions import ChatCompletionsModel, Waits
 from rag_api.backends.chroma import ChromaStore
 from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
-from rag_api.backends.http import open_caller, open_client
+from rag_api.backends.guarded import GuardedModel
+from rag_api.backends.http import open_caller
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
-from rag_api.core.ports import LanguageModel, Sampling
+from rag_api.core.ports import LanguageModel
 from rag_api.core.prompts import TEMPLATES, Prompts
 from rag_api.db.database import Database
 from rag_api.errors import InvalidSettings
@@ -31,9 +29,11 @@ from rag_api.services.indexing import CatalogueSink
 from rag_api.services.ingestion import Ingestion
 from rag_api.services.ingestor import Ingestor, IngestorOptions, Labour
 from rag_api.services.jobs import Jobs
+from rag_api.services.journal import Journal
 from rag_api.services.library import Library
 from rag_api.services.pipelines import Cutting, Pipelines
 from rag_api.services.purging import Purging
+from rag_api.services.quoting import StandIn
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Reconciler
 from rag_api.services.reindexing import Reindexing
@@ -41,6 +41,7 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
+from rag_api.wiring_models import in_order, is_extractive, open_models
 from rag_api.wiring_retrieval import open_retriever
 
 PATIENCE_S = 60.0
@@ -82,7 +83,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, stack)
         answers = settings.answers
-        runs = Runs(running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
+        answer_log = Database(settings.answer_log)
+        stack.push_async_callback(answer_log.close)
+        journal = await stack.enter_async_context(Journal(answer_log, stores.db, kept_days=answers.kept_days))
+        runs = Runs(journal, running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
         stack.push_async_callback(runs.close)
         library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings))
         await library.prepare(settings.embedder.model)
@@ -93,19 +97,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             stores.db, stores.embedders, stores.vectors, mode=answers.gate, threshold=answers.threshold
         )
         stack.push_async_callback(gatekeeper.close)
-        model = await _open_language_model(settings, stack)
+        comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
+        model, models = await _open_language_model(settings, comparer, stack)
         answerer = Answerer(
             library,
             retriever,
             model,
             load_prompts(settings),
             gatekeeper=gatekeeper,
-            comparer=Comparer(stores.embedders, kept=answers.sentence_vectors),
+            comparer=comparer,
             runs=runs,
             options=AnswererOptions(answers.passages, answers.budget_chars, isinstance(model, ExtractiveModel)),
         )
         processes = ProcessTable(settings.home / "run")
-        health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes)
+        health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
         feeds = Feeds(library, make_fetcher(settings))
         jobs = Jobs(stores.db, stores.embedders)
         yield Services(library, feeds, stores.files, jobs, retriever, answerer, gatekeeper, runs, health)
@@ -127,6 +132,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         )
         stack.push_async_callback(parsers.close)
         db, files = stores.db, stores.files
+        answer_log = Database(settings.answer_log)
+        stack.push_async_callback(answer_log.close)
         sink = CatalogueSink(db, stores.vectors, stores.lexical, patience_s=PATIENCE_S)
         cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)
         pipelines = Pipelines(db, stores.embedders, sink, batch_chunks=options.batch_chunks, cutting=cutting)
@@ -137,7 +144,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         labours: dict[str, Labour] = {
             "ingest": Ingestion(db, files, parsers, sink, pipelines),
             "reindex": Reindexing(db, pipelines, share=options.reindex_share),
-            "purge": Purging(db, upkeep, reconciler, sink),
+            "purge": Purging(db, upkeep, reconciler, sink, answer_log=answer_log),
         }
         ingestor = Ingestor(
             db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
@@ -166,7 +173,7 @@ def load_prompts(settings: Settings) -> Prompts:
 async def open_writer(settings: Settings) -> AsyncIterator[LanguageModel | None]:
     """The configured language model, for other words than answers; None where answers are extractive."""
     async with AsyncExitStack() as stack:
-        yield await _open_chat_model(settings, stack) if _kind(settings) != "extractive" else None
+        yield None if is_extractive(settings) else in_order(await open_models(settings, stack))
 
 
 async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
@@ -202,27 +209,14 @@ async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> Embeddin
     return EmbeddingsClients(caller, default=settings.embedder.model, cache=settings.home / "cache")
 
 
-async def _open_language_model(settings: Settings, stack: AsyncExitStack) -> LanguageModel:
-    match _kind(settings):
-        case "extractive":
-            return ExtractiveModel(settings.answers.sentences)
-        case "chat_completions":
-            return await _open_chat_model(settings, stack)
-    raise InvalidSettings(f"RAG_LLM__KIND={settings.llm.kind} is not known")
-
-
-def _kind(settings: Settings) -> str:
-    llm = settings.llm
-    return ("chat_completions" if llm.base_url else "extractive") if llm.kind == "auto" else llm.kind
-
-
-async def _open_chat_model(settings: Settings, stack: AsyncExitStack) -> ChatCompletionsModel:
-    llm = settings.llm
-    if not llm.base_url or not llm.model:
-        raise InvalidSettings("a language model needs both RAG_LLM__BASE_URL and RAG_LLM__MODEL")
-    timeout = httpx.Timeout(None, connect=llm.connect_s)
-    client = open_client(llm.base_url, timeout=timeout, api_key=llm.api_key.get_secret_value())
-    await stack.enter_async_context(client)
-    sampling = Sampling(llm.temperature, llm.max_tokens)
-    waits = Waits(llm.first_token_s, llm.between_tokens_s)
-    return ChatCompletionsModel(client, model=llm.model, sampling=sampling, waits=waits)
+async def _open_language_model(
+    settings: Settings, comparer: Comparer, stack: AsyncExitStack
+) -> tuple[LanguageModel, list[GuardedModel]]:
+    """The one that answers, and those of its parts that may be down."""
+    extractive = ExtractiveModel(settings.answers.sentences)
+    if is_extractive(settings):
+        return extractive, []
+    models = await open_models(settings, stack)
+    return in_order(
+        [*models, *([StandIn(extractive, comparer)] if settings.llm.fallback_to_extractive else [])]
+    ), models

@@ -11,8 +11,11 @@ from rag_api.services.upkeep import Upkeep
 
 
 class Purging:
-    def __init__(self, db: Database, upkeep: Upkeep, reconciler: Reconciler, sink: CatalogueSink) -> None:
+    def __init__(
+        self, db: Database, upkeep: Upkeep, reconciler: Reconciler, sink: CatalogueSink, *, answer_log: Database
+    ) -> None:
         self._db = db
+        self._answer_log = answer_log
         self._upkeep = upkeep
         self._reconciler = reconciler
         self._sink = sink
@@ -41,3 +44,4 @@ class Purging:
                 await self._db.change(collections.forget_fact, REMOVED_FACT)
             progress.stage("log")
             await self._db.truncate_log()
+            await self._answer_log.truncate_log()

@@ -5,8 +5,9 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal
 
-from rag_api.core.events import Answer, Done, Event, Failed, Logged, Retrieved, Started, fold, grounding
-from rag_api.errors import AnswerNotFound, AnswerRedacted, Interrupted, RagError, TooBusy
+from rag_api.core.events import Answer, Done, Event, Failed, Logged, Retrieved, Started, fold, grounding, is_end
+from rag_api.errors import AnswerRedacted, Interrupted, RagError, StorageFull, TooBusy
+from rag_api.services.journal import INTERRUPTED, Journal
 from rag_api.telemetry import ANSWERS, ANSWERS_OPEN, log, request_id
 
 StopReason = Literal["asked", "orphaned", "shutdown", "redacted"]
@@ -16,9 +17,10 @@ REMEMBERED = 10_000
 class Run:
     """One answer. Its log only grows, and ends with exactly one Done or Failed."""
 
-    def __init__(self, answer_id: str) -> None:
+    def __init__(self, answer_id: str, journal: Journal, *, log: Sequence[Event] = ()) -> None:
         self.answer_id = answer_id
-        self.log: list[Event] = []
+        self.log = list(log)
+        self._journal = journal
         self.readers = 0
         self.left_at = 0.0
         self.is_redacted = False
@@ -28,7 +30,7 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        return bool(self.log) and isinstance(self.log[-1], Done | Failed)
+        return bool(self.log) and is_end(self.log[-1])
 
     def answer(self) -> Answer:
         return fold(self.log)
@@ -45,6 +47,7 @@ class Run:
 
     def append(self, event: Event) -> None:
         self.log.append(event)
+        self._journal.add(self.answer_id, len(self.log), event)
         self._grown.set()
         self._grown = asyncio.Event()
 
@@ -111,15 +114,15 @@ class Run:
         elif self._stopped == "redacted":
             self.append(Failed(AnswerRedacted().code, str(AnswerRedacted()), request_id.get()))
         else:
-            self.append(
-                Failed(Interrupted().code, "the server was stopped while it answered; ask again", request_id.get())
-            )
+            self.append(Failed(Interrupted().code, INTERRUPTED, request_id.get()))
 
 
 class Runs:
-    """`kept` finished runs can still be read; a run without a reader is stopped after `orphan_s`."""
+    """`kept` finished runs are in memory, the others in the journal; a run without a reader is stopped after
+    `orphan_s`."""
 
-    def __init__(self, *, running: int, kept: int, orphan_s: float) -> None:
+    def __init__(self, journal: Journal, *, running: int, kept: int, orphan_s: float) -> None:
+        self._journal = journal
         self._limit = running
         self._kept = kept
         self._orphan_s = orphan_s
@@ -131,23 +134,27 @@ class Runs:
         """A run whose log has its first event. Raises TooBusy."""
         if sum(not run.is_over for run in self._runs.values()) >= self._limit:
             raise TooBusy(f"{self._limit} answers are being given already; try again in a moment")
-        run = self._runs[answer_id] = Run(answer_id)
+        run = self._runs[answer_id] = Run(answer_id, self._journal)
         run.append(first)
         run.begin(work)
-        while len(self._runs) > self._kept + self._limit:
-            self._drop_oldest()
+        self._drop_oldest()
         return run
 
-    def get(self, answer_id: str) -> Run:
-        if answer_id in self._redacted:
-            raise AnswerRedacted
+    async def get(self, answer_id: str) -> Run:
+        """Raises AnswerNotFound, AnswerRedacted, and ContentGone for one that is too old."""
         if answer_id not in self._runs:
-            raise AnswerNotFound(answer_id)
+            if answer_id in self._redacted:
+                raise AnswerRedacted
+            events = await self._journal.load(answer_id)
+            if answer_id in self._redacted:  # meanwhile
+                raise AnswerRedacted
+            self._runs.setdefault(answer_id, Run(answer_id, self._journal, log=events))
+            self._drop_oldest()
         return self._runs[answer_id]
 
     async def stop(self, answer_id: str) -> Run:
         """Ends a run; its upstream connection is closed when this returns. One that is over stays as it is."""
-        run = self.get(answer_id)
+        run = await self.get(answer_id)
         run.stop("asked")
         await run.join()
         return run
@@ -167,12 +174,20 @@ class Runs:
     async def redact(self, document_id: str) -> None:
         """The document is deleted: nothing shows it when this returns, and answers that rest on it are no more."""
         _remember(self._deleted, document_id)
-        await self._redact([run for run in self._runs.values() if run.shows(document_id)])
+        redacted = await self._redact([run for run in self._runs.values() if run.shows(document_id)])
+        await self._redact_journal(redacted, document_id=document_id)
 
     async def redact_collection(self, name: str) -> None:
-        await self._redact([run for run in self._runs.values() if run.collection == name])
+        redacted = await self._redact([run for run in self._runs.values() if run.collection == name])
+        await self._redact_journal(redacted, collection=name)
 
-    async def _redact(self, runs: Sequence[Run]) -> None:
+    async def _redact_journal(self, answer_ids: Sequence[str], **of: str) -> None:
+        try:
+            await self._journal.redact(answer_ids, **of)
+        except StorageFull as error:  # it shows none of them all the same, and tries again when it is next opened
+            log(__name__).warning("answers can't be redacted in their log", reason=str(error))
+
+    async def _redact(self, runs: Sequence[Run]) -> list[str]:
         for run in runs:
             run.is_redacted = True
             run.stop("redacted")
@@ -180,6 +195,7 @@ class Runs:
             del self._runs[run.answer_id]
         for run in runs:
             await run.join()
+        return [run.answer_id for run in runs]
 
     async def close(self) -> None:
         for run in self._runs.values():
@@ -192,10 +208,11 @@ class Runs:
             run.stop("orphaned")
 
     def _drop_oldest(self) -> None:
-        for answer_id, run in self._runs.items():
-            if run.is_over:
-                del self._runs[answer_id]
-                return
+        if len(self._runs) <= self._kept + self._limit:
+            return
+        oldest = next((answer_id for answer_id, run in self._runs.items() if run.is_over), None)
+        if oldest:
+            del self._runs[oldest]
 
 
 def _remember(latest: OrderedDict[str, None], id_: str) -> None:

@@ -28,6 +28,7 @@ async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
             filter=parse_filter(body.filter),
             instructions=body.instructions,
             sampling=Sampling(body.temperature, body.max_tokens),
+            reasoning=body.reasoning,
         )
     )
     if body.stream:
@@ -41,7 +42,7 @@ async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
 @router.get("/{answer_id}")
 async def get_answer(answer_id: str, services: Wired) -> dict[str, Any]:
     """The answer so far (`outcome` is null while it runs), or whole."""
-    return answer_out(services.runs.get(answer_id).answer())
+    return answer_out((await services.runs.get(answer_id)).answer())
 
 
 @router.get("/{answer_id}/events")
@@ -52,11 +53,13 @@ async def resume(
     last_event_id: Annotated[str, Header()] = "",
 ) -> Response:
     """The events after `Last-Event-ID` or `after`, then the live ones; 204 when there is nothing left to see."""
-    run = services.runs.get(answer_id)
+    run = await services.runs.get(answer_id)
     seq = _seq(answer_id, last_event_id) if last_event_id else after
-    if run.is_over and seq >= len(run.log):
+    if run.is_over and seq == len(run.log):
         return Response(status_code=204)
-    return sse.follow(services.runs, run, min(seq, len(run.log)))
+    if seq > len(run.log):  # a crash has cut the log behind what this reader saw: it still gets to know the end
+        seq = len(run.log) - run.is_over
+    return sse.follow(services.runs, run, seq)
 
 
 @router.post("/{answer_id}/cancel")

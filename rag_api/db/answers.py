@@ -1,0 +1,189 @@
+"""The log of answers, kept beside the catalogue: written all the time, read rarely, and worth no backup.
+
+A run's events come in batches, each a row. Another layout of the tables gets other names, and begins an empty log.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import cache, partial
+from typing import Any, get_args, get_type_hints
+
+import orjson
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, is_end
+from rag_api.core.hits import IndexedChunk, Passage
+from rag_api.db.database import Connection, now
+
+RUNNING, OVER, REDACTED, EXPIRED = "running", "over", "redacted", "expired"
+IDS_A_QUERY = 300
+metadata = MetaData()
+
+runs = Table(
+    "answer_runs_1",
+    metadata,
+    Column("answer_id", String, primary_key=True),
+    Column("collection", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("started_at", String, nullable=False),
+    Index("ix_answer_runs_1_state", "state", "started_at"),
+)
+batches = Table(
+    "answer_events_1",
+    metadata,
+    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),  # of the first event in it
+    Column("events", LargeBinary, nullable=False),
+)
+shown = Table(
+    "answer_documents_1",
+    metadata,
+    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
+    Column("document_id", String, primary_key=True),
+    Index("ix_answer_documents_1_document", "document_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events of one run that follow each other, from `seq` on."""
+
+    answer_id: str
+    seq: int
+    events: Sequence[Event]
+
+
+async def create(db: Connection) -> None:
+    for table in metadata.sorted_tables:
+        await db.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            await db.execute(CreateIndex(index, if_not_exists=True))
+
+
+async def append(db: Connection, written: Sequence[Batch]) -> None:
+    """Of runs that are there or begin with the batch. What is for a redacted run is left out."""
+    for batch in written:
+        if isinstance(first := batch.events[0], Started):
+            row = {"answer_id": batch.answer_id, "collection": first.collection, "state": RUNNING, "started_at": now()}
+            await db.execute(insert(runs), row)
+    ids = list({batch.answer_id for batch in written})
+    alive: set[str] = set()
+    for at in range(0, len(ids), IDS_A_QUERY):
+        query = select(runs.c.answer_id).where(
+            runs.c.answer_id.in_(ids[at : at + IDS_A_QUERY]), runs.c.state.in_((RUNNING, OVER))
+        )
+        alive.update((await db.execute(query)).scalars())
+    kept = [batch for batch in written if batch.answer_id in alive]
+    if not kept:
+        return
+    rows = [{"answer_id": batch.answer_id, "seq": batch.seq, "events": _encoded(batch.events)} for batch in kept]
+    await db.execute(insert(batches), rows)
+    documents = {(batch.answer_id, document_id) for batch in kept for document_id in documents_in(batch.events)}
+    if documents:
+        await db.execute(insert(shown), [{"answer_id": of, "document_id": document} for of, document in documents])
+    over = [batch.answer_id for batch in kept if is_end(batch.events[-1])]
+    if over:
+        await db.execute(update(runs).where(runs.c.answer_id.in_(over)).values(state=OVER))
+
+
+async def load(db: Connection, answer_id: str) -> tuple[str, list[Event]] | None:
+    """The run's state and its events."""
+    state = (await db.execute(select(runs.c.state).where(runs.c.answer_id == answer_id))).scalar_one_or_none()
+    if state is None:
+        return None
+    query = select(batches.c.events).where(batches.c.answer_id == answer_id).order_by(batches.c.seq)
+    return state, [event for row in (await db.execute(query)).scalars() for event in _decoded(row)]
+
+
+async def interrupt(db: Connection, end: Failed) -> int:
+    """Ends the runs that nobody goes on with; how many."""
+    last = (
+        select(runs.c.answer_id, func.max(batches.c.seq).label("seq"))
+        .join(batches, batches.c.answer_id == runs.c.answer_id)
+        .where(runs.c.state == RUNNING)
+        .group_by(runs.c.answer_id)
+    ).subquery()
+    query = select(batches).join(last, (last.c.answer_id == batches.c.answer_id) & (last.c.seq == batches.c.seq))
+    cut = [(row.answer_id, row.seq + len(orjson.loads(row.events))) for row in await db.execute(query)]
+    await append(db, [Batch(answer_id, seq, [end]) for answer_id, seq in cut])
+    return len(cut)
+
+
+async def redact(db: Connection, answer_ids: Sequence[str], *, document_id: str = "", collection: str = "") -> None:
+    """What was said in these runs, in those that show the document, and in those of the collection is no more."""
+    of_document = select(shown.c.answer_id).where(shown.c.document_id == document_id)
+    query = select(runs.c.answer_id).where(
+        or_(runs.c.answer_id.in_(answer_ids), runs.c.answer_id.in_(of_document), runs.c.collection == collection)
+    )
+    await _empty(db, list((await db.execute(query)).scalars()), REDACTED)
+
+
+async def expire(db: Connection, before: str, *, limit: int) -> int:
+    """Empties runs that began before a moment; how many."""
+    query = select(runs.c.answer_id).where(runs.c.state == OVER, runs.c.started_at < before).limit(limit)
+    old = list((await db.execute(query)).scalars())
+    await _empty(db, old, EXPIRED)
+    return len(old)
+
+
+async def documents_shown(db: Connection) -> set[str]:
+    return set((await db.execute(select(shown.c.document_id).distinct())).scalars())
+
+
+def documents_in(events: Sequence[Event]) -> set[str]:
+    """Those that passages are from."""
+    found = (event for event in events if isinstance(event, Retrieved))
+    return {passage.chunk.document_id for event in found for passage in event.passages}
+
+
+async def _empty(db: Connection, answer_ids: Sequence[str], state: str) -> None:
+    for at in range(0, len(answer_ids), IDS_A_QUERY):
+        some = answer_ids[at : at + IDS_A_QUERY]
+        for table in (batches, shown):
+            await db.execute(delete(table).where(table.c.answer_id.in_(some)))
+        await db.execute(update(runs).where(runs.c.answer_id.in_(some)).values(state=state))
+
+
+def _encoded(events: Sequence[Event]) -> bytes:
+    return orjson.dumps([(event.type, event) for event in events], option=orjson.OPT_NON_STR_KEYS)
+
+
+def _decoded(row: bytes) -> list[Event]:
+    return [_event(name, values) for name, values in orjson.loads(row)]
+
+
+def _event(name: str, values: dict[str, Any]) -> Event:
+    if name == Retrieved.type:
+        return Retrieved(
+            tuple(Passage(**(passage | {"chunk": IndexedChunk(**passage["chunk"])})) for passage in values["passages"])
+        )
+    parts = _parts(name)
+    return EVENTS[name](**{key: parts[key](value) if key in parts else value for key, value in values.items()})
+
+
+@cache
+def _parts(name: str) -> dict[str, Callable[[Any], Any]]:
+    """How to make those of an event's fields that are dataclasses, or None."""
+    hints = {key: (hint, *get_args(hint)) for key, hint in get_type_hints(EVENTS[name]).items()}
+    made = {key: [kind for kind in kinds if is_dataclass(kind)] for key, kinds in hints.items()}
+    return {key: partial(_made, kinds[0]) for key, kinds in made.items() if kinds}
+
+
+def _made(kind: Any, values: Mapping[str, Any] | None) -> Any:
+    return None if values is None else kind(**values)
