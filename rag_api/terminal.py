@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 PIPE_WIDTH = 200
@@ -37,7 +38,8 @@ def say(
 def print_sources(cited: dict[int, dict[str, Any]], passages: dict[int, dict[str, Any]]) -> None:
     for n, citation in sorted(cited.items()):
         passage = passages[n]
-        out.print(f"\n\\[{n}] [bold]{passage['source']}[/bold] {place(passage)}  ({citation['verdict']})")
+        where = f"[bold]{escape(passage['source'])}[/bold] {escape(place(passage))}"
+        out.print(f"\n\\[{n}] {where}  ({citation['verdict']})")
         out.print(f"    “{' '.join(citation['quote'].split())}”", markup=False)
 
 

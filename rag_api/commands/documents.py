@@ -2,6 +2,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from rag_api.attach import server
@@ -32,5 +33,5 @@ def documents(
         for row in rows:
             why = row["error"]["message"] if row["error"] else ""
             counts = (str(row["version"]), str(row["chunks"]), str(row["bytes"]))
-            table.add_row(row["document_id"], row["source"], row["status"], *counts, why)
+            table.add_row(row["document_id"], escape(row["source"]), row["status"], *counts, escape(why))
         out.print(table)

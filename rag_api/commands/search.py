@@ -2,6 +2,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from rag_api.attach import server
@@ -34,7 +35,8 @@ def search(
     table = Table("#", "score", "source", "where", "text", box=None)
     for hit in found["hits"]:
         text = " ".join(hit["text"].split())
-        table.add_row(str(hit["rank"]), f"{hit['score']:.3f}", hit["source"], place(hit), text[:160])
+        cells = (hit["source"], place(hit), text[:160])
+        table.add_row(str(hit["rank"]), f"{hit['score']:.3f}", *map(escape, cells))
     out.print(table)
     if explain:
         out.print(_explained(found["explain"]))

@@ -27,6 +27,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_search_is_explained_as_a_table(service: Service) -> None:
+    service.collection("explained")
+    service.ingest("explained", {"well.txt": TEXT.encode()})
+    done = rag(service, "search", "How deep is the well?", "--collection", "explained", "--explain")
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in ("candidate", "lexical", "fate", "shown", "embed"))
+
+
 def test_ingest_takes_a_folder_and_says_what_became_of_each_file(service: Service, folder: Path) -> None:
     done = rag(service, "ingest", str(folder))
     assert done.returncode == 1  # one of them was refused
@@ -56,6 +64,15 @@ def test_search_and_documents_print_tables_and_json(service: Service) -> None:
     assert "ready" in rag(service, "documents").stdout
     rows = [json.loads(line) for line in rag(service, "documents", "--json").stdout.splitlines()]
     assert "inner/well.txt" in {row["source"] for row in rows}
+
+
+def test_text_that_looks_like_markup_of_the_terminal_is_shown_as_it_is(service: Service) -> None:
+    service.ingest("default", {"log[/INST].txt": b"The prompt ended with [/INST] and [bold] letters, the log says."})
+    shown = rag(service, "search", "prompt letters in the log")
+    assert shown.returncode == 0, shown.stderr
+    assert "log[/INST].txt" in shown.stdout
+    assert "[/INST] and [bold] letters" in shown.stdout
+    assert "log[/INST].txt" in rag(service, "documents").stdout
 
 
 def test_a_wrong_collection_is_said_in_words(service: Service) -> None:
