@@ -61,13 +61,13 @@ class _Caller:
     async def request(
         self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        for _ in range(STALE_CONNECTIONS):
-            try:
-                return await self._request(method, url, content, headers)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not _was_kept(error):
-                    break
         with map_aiohttp_exceptions():
+            for _ in range(STALE_CONNECTIONS):
+                try:
+                    return await self._request(method, url, content, headers)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if not _was_kept(error):
+                        break
             return await self._request(method, url, content, headers)
 
     async def _request(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None) -> Reply:

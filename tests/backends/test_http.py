@@ -59,3 +59,16 @@ async def test_a_server_that_is_not_there_is_a_failure_to_connect(opened: Any) -
     async with opened("http://127.0.0.1:9", 5) as client:
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
             await client.request("POST", "/", content=b"try0")
+
+
+@pytest.mark.parametrize("opened", OPENERS)
+async def test_a_server_that_says_nothing_is_a_read_timeout(opened: Any) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until who asked has left
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"http://127.0.0.1:{port}/", 0.2) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.request("POST", "/", content=b"x")
