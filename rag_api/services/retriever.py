@@ -26,7 +26,8 @@ MOST_TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`groups`: those of who asks, who sees what names one of them or none; None sees all."""
+    """`groups`: those of who asks, who sees what names one of them or none; None sees all. `same_text`: hits that a
+    document may have of just the same text; None: as the options say."""
 
     query: str
     top_k: int
@@ -35,6 +36,7 @@ class Search:
     dense_weight: float | None = None
     groups: frozenset[str] | None = None
     explain: bool = False
+    same_text: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Retriever:
         candidates = max(self._options.candidates, search.top_k)
         reranking = self._reranking if search.mode == "hybrid" else None
         wanted = max(search.top_k, reranking.candidates if reranking else 0)
+        same_text = search.same_text or self._options.same_text
         stale: list[str] = []
         tries = 0
         while True:
@@ -90,7 +93,7 @@ class Retriever:
             scope = await self._scoping.scope(collection, search.filter, search.groups)
             ranked, degraded, is_all = await self._ranked(scope, search, candidates, watch)
             with watch.of("check"):
-                hits, gone = await self._db.ask(_published, scope, ranked, wanted, self._options.same_text)
+                hits, gone = await self._db.ask(_published, scope, ranked, wanted, same_text)
             if len(hits) >= search.top_k:
                 break
             if not is_all and candidates < MOST_CANDIDATES:
