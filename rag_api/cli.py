@@ -6,6 +6,7 @@ import typer
 
 from rag_api.client import ServerError
 from rag_api.commands.ask import ask
+from rag_api.commands.collections import collections
 from rag_api.commands.doctor import doctor
 from rag_api.commands.documents import documents
 from rag_api.commands.eval import evaluate
@@ -22,6 +23,7 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(search)
 app.command()(documents)
+app.add_typer(collections, name="collections")
 app.command("eval")(evaluate)
 app.command()(reindex)
 app.command()(purge)
