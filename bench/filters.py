@@ -155,7 +155,7 @@ def embedded(backends: Backends, queries: Sequence[str]) -> Vectors:
     found: list[list[float]] = []
     with httpx.Client(transport=transport, base_url="http://embedder", timeout=60) as http:
         for query in queries:
-            body = {"model": DEFAULT_MODEL, "input": [query], "input_type": "query"}
+            body = {"model": DEFAULT_MODEL, "input": [query], "input_type": "query", "encoding_format": "float"}
             found.append(http.post("/v1/embeddings", json=body).raise_for_status().json()["data"][0]["embedding"])
     return np.array(found, dtype=np.float32)
 
