@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
@@ -30,8 +31,9 @@ def make_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
 
     tokenizer = AutoTokenizer.from_pretrained(find_model(DEFAULT_MODEL), local_files_only=True)
     torch.manual_seed(7)
-    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.5, **size)
+    size: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    more: dict[str, Any] = {"intermediate_size": 32, "num_labels": labels, "initializer_range": 0.5}
+    config = BertConfig(vocab_size=len(tokenizer), **size, **more)
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

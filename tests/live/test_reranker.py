@@ -61,7 +61,7 @@ def test_a_server_orders_the_hits_and_when_it_fails_or_is_late_the_search_goes_o
         "RAG_RERANKER__BASE_URL": f"{web.url}/v1",
         "RAG_RERANKER__TIMEOUT_S": "0.5",
     }
-    with Service.start(tmp_path / "home", backends.env | wanted) as service:
+    with Service.start(tmp_path / "home", {**backends.env, **wanted}) as service:
         service.ingest("default", TEXTS)
         web.pages["/v1/rerank"] = Reply(b"oops", 500)
         plain = search(service, top_k=3)
