@@ -1,10 +1,13 @@
-"""A scriptable language model over real HTTP: each request takes the next script, or says `default`."""
+"""A scriptable language model over real HTTP: each request takes the next script, or says the default.
+
+It speaks OpenAI's chat completions and Anthropic's messages; GET lists its models.
+"""
 
 import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -12,7 +15,7 @@ from typing import Any, TypeAlias
 Writer: TypeAlias = asyncio.StreamWriter
 Script: TypeAlias = Callable[[Writer], Awaitable[None]]
 
-HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{more}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 
 
 async def send(writer: Writer, data: bytes) -> None:
@@ -25,8 +28,9 @@ def chunk(text: str | None = None, **choice: Any) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
-async def begin(writer: Writer, status: str = "200 OK", kind: str = "text/event-stream") -> None:
-    writer.write(HEAD.format(status=status, kind=kind).encode())
+async def begin(writer: Writer, status: str = "200 OK", kind: str = "text/event-stream", **headers: str) -> None:
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    writer.write(HEAD.format(status=status, kind=kind, more=more).encode())
     await writer.drain()
 
 
@@ -46,11 +50,76 @@ def says(*pieces: str, delay_s: float = 0.0, usage: bool = True) -> Script:
     return script
 
 
-def refuses(status: str, message: str) -> Script:
+def refuses(status: str, message: str, **headers: str) -> Script:
+    """An error in both protocols' form."""
+
     async def script(writer: Writer) -> None:
-        await begin(writer, status, "application/json")
-        await send(writer, json.dumps({"error": {"message": message}}).encode())
+        await begin(writer, status, "application/json", **headers)
+        await send(writer, json.dumps({"type": "error", "error": {"message": message}}).encode())
         writer.write(b"0\r\n\r\n")
+
+    return script
+
+
+def event(type_: str, **data: Any) -> bytes:
+    """One event of Anthropic's protocol."""
+    return f"event: {type_}\ndata: {json.dumps({'type': type_, **data})}\n\n".encode()
+
+
+def delta(index: int, type_: str, **data: Any) -> bytes:
+    return event("content_block_delta", index=index, delta={"type": type_, **data})
+
+
+def cites(document_index: int, start: int, end: int, cited_text: str) -> dict[str, Any]:
+    return {
+        "type": "char_location",
+        "document_index": document_index,
+        "start_char_index": start,
+        "end_char_index": end,
+        "cited_text": cited_text,
+    }
+
+
+Block: TypeAlias = str | tuple[str, list[dict[str, Any]]]
+
+
+def message(*blocks: Block, thinking: str = "", stop_reason: str = "end_turn", usage: bool = True) -> list[bytes]:
+    """Anthropic's events of a whole message: each block a text, or a text with what it cites."""
+    counted = {"usage": {"input_tokens": 11, "output_tokens": 1}} if usage else {}
+    found = [event("message_start", message={"id": "msg_1", "role": "assistant", "content": [], **counted})]
+    found += [event("ping")]
+    if thinking:
+        found += [event("content_block_start", index=0, content_block={"type": "thinking", "thinking": ""})]
+        found += [delta(0, "thinking_delta", thinking=thinking), delta(0, "signature_delta", signature="c2ln")]
+        found += [event("content_block_stop", index=0)]
+    for i, block in enumerate(blocks, start=bool(thinking)):
+        text, cited = (block, []) if isinstance(block, str) else block
+        found += [event("content_block_start", index=i, content_block={"type": "text", "text": ""})]
+        found += [delta(i, "text_delta", text=text)]
+        found += [delta(i, "citations_delta", citation=citation) for citation in cited]
+        found += [event("content_block_stop", index=i)]
+    ended = {"usage": {"output_tokens": 5}} if usage else {}
+    return [*found, event("message_delta", delta={"stop_reason": stop_reason}, **ended), event("message_stop")]
+
+
+def writes(*blocks: Block, delay_s: float = 0.0, **options: Any) -> Script:
+    """What `says` does, in Anthropic's protocol."""
+
+    async def script(writer: Writer) -> None:
+        await begin(writer)
+        for data in message(*blocks, **options):
+            await asyncio.sleep(delay_s)
+            await send(writer, data)
+        writer.write(b"0\r\n\r\n")
+
+    return script
+
+
+def cuts() -> Script:
+    """The connection, before it has answered anything."""
+
+    async def script(writer: Writer) -> None:
+        writer.transport.abort()
 
     return script
 
@@ -83,6 +152,9 @@ def hangs(*pieces: str, before_head: bool = False) -> Script:
 class FakeLanguageModel:
     url: str = ""
     default: Script = field(default_factory=lambda: says("Hello [1]."))
+    default_message: Script = field(default_factory=lambda: writes("Hello [1]."))
+    models: Sequence[str] = ("fake",)
+    key: str = ""  # without it, the list of models is refused
     scripts: deque[Script] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
@@ -104,15 +176,27 @@ class FakeLanguageModel:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             lengths = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
             body = await reader.readexactly(int(lengths[0].split(":")[1])) if lengths else b"{}"
+            if head.startswith("GET"):
+                await self._list_models(head, writer)
+                return
             self.headers.append(head)
             self.requests.append(json.loads(body))
-            script = self.scripts.popleft() if self.scripts else self.default
+            default = self.default_message if "/messages " in head else self.default
+            script = self.scripts.popleft() if self.scripts else default
             await self._play(script, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.closed_by_peer.set()
         finally:
             self.open -= 1
             writer.close()
+
+    async def _list_models(self, head: str, writer: Writer) -> None:
+        refused = self.key not in head
+        listed = {"error": {"message": "bad key"}} if refused else {"data": [{"id": name} for name in self.models]}
+        await begin(writer, "401 Unauthorized" if refused else "200 OK", "application/json")
+        await send(writer, json.dumps(listed).encode())
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
     async def _play(self, script: Script, reader: asyncio.StreamReader, writer: Writer) -> None:
         playing = asyncio.ensure_future(script(writer))
