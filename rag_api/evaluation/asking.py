@@ -88,6 +88,8 @@ class Target:
                     times_ms.setdefault("first_text", _ms_since(began))
                 case "citation":
                     citations.append(event.data)
+                case "reset":
+                    citations = [one for one in citations if one["answer_end"] <= event.data["offset"]]
                 case "failed":
                     error = event.data["error"]
                     raise ServerError(error["message"], code=error["code"], status=0)

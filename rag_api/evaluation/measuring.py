@@ -122,7 +122,7 @@ def _questions(plan: Plan, wanted: Wanted, settings: Settings, client: Client, t
         drawn = Drawn(questions, f"drawn from the collection, seed {wanted.seed}", (FLATTERS,))
     else:
         left = [f"{number} questions stayed clozes: {why}." for why, number in phrased.left.items()]
-        origin = f"phrased by {settings.llm.model}, seed {wanted.seed}"
+        origin = f"phrased by {settings.llm.model or 'the language model'}, seed {wanted.seed}"
         drawn = Drawn(phrased.questions, origin, (PHRASED, *([FLATTERS] if left else []), *left))
     if not drawn.questions:
         raise NothingToMeasure(

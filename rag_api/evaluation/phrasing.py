@@ -64,8 +64,11 @@ class _Unusable(Exception):
 async def _written(model: LanguageModel, fact: Fact) -> str:
     asked = f'<passage title="{fenced(fact.title)}">\n{fenced(fact.passage)}\n</passage>\n\nTerm: {fact.term}'
     prompt = Prompt((Message("system", INSTRUCTIONS), Message("user", asked)), fact.term, ())
+    said = ""
     async with aclosing(model.stream(prompt, Sampling())) as pieces:
-        return "".join([piece.text async for piece in pieces])
+        async for piece in pieces:
+            said = (said if piece.turn is None else "") + piece.text  # another model began anew
+    return said
 
 
 def _checked(said: str, fact: Fact) -> str:

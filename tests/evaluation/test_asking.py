@@ -21,6 +21,7 @@ THERE = Documents(frozenset({"a"}), {"a.txt": "a"})
 
 def citation(start: int, end: int, quote: str, document: str = "a") -> AnswerEvent:
     data = {"document_id": document, "version": 1, "start": start, "end": end, "quote": quote, "verdict": "supported"}
+    data["answer_end"] = 27
     return AnswerEvent("citation", data)
 
 
@@ -67,6 +68,13 @@ def test_quotes_are_compared_with_the_document_to_the_character() -> None:
     assert [(one.stage, one.code) for one in found.failures] == [("quotes", "content_gone")]
     assert found.degraded == ("dense",)
     assert found.times_ms.keys() == {"search", "first_text", "answer"}
+
+
+def test_what_another_model_takes_back_does_not_count() -> None:
+    reset = AnswerEvent("reset", {"offset": 0, "reason": "another model answers"})
+    found = target(Played(citation(0, 8, "the well"), reset, citation(0, 8, "The well"), done())).ask(ASKED)
+    assert found.answer
+    assert [one.quote for one in found.answer.citations] == ["The well"]
 
 
 def test_a_documents_text_is_fetched_once() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from rag_api.core.ports import Piece, Sampling
+from rag_api.core.ports import Piece, Sampling, Turn
 from rag_api.core.prompts import Prompt
 from rag_api.errors import LanguageModelUnavailable
 from rag_api.evaluation.drawing import (
@@ -119,6 +119,8 @@ class Scripted:
         said = self.script.pop(0)
         if isinstance(said, Exception):
             raise said
+        yield Piece("not this")
+        yield Piece(turn=Turn("other", "the first one broke off"))
         for letter in said:
             yield Piece(letter)
 
