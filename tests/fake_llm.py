@@ -159,6 +159,7 @@ class FakeLanguageModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
     open: int = 0
+    asked: threading.Event = field(default_factory=threading.Event)
     closed_by_peer: threading.Event = field(default_factory=threading.Event)
 
     def then(self, *scripts: Script) -> None:
@@ -168,6 +169,7 @@ class FakeLanguageModel:
         self.scripts.clear()
         self.requests.clear()
         self.headers.clear()
+        self.asked.clear()
         self.closed_by_peer.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
@@ -181,6 +183,7 @@ class FakeLanguageModel:
                 return
             self.headers.append(head)
             self.requests.append(json.loads(body))
+            self.asked.set()
             default = self.default_message if "/messages " in head else self.default
             script = self.scripts.popleft() if self.scripts else default
             await self._play(script, reader, writer)

@@ -35,7 +35,7 @@ STATUS = {
     "overloaded_error": 529,
 }
 PROMPT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-_MARKERS = re.compile(r"(?:\[[\d,; ]{1,20}\]\s*)+\Z")
+_MARKERS = re.compile(r"(?:\[[\d,; ]{1,20}\]\s*)+[.,;:!?]?\Z")
 TAIL_CHARS = 80
 
 
