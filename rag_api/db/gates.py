@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from rag_api.db import collections
 from rag_api.db.database import Connection
-from rag_api.db.tables import indexed
+from rag_api.db.tables import collections as table
+from rag_api.db.tables import facts, indexed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ async def keep_measured(db: Connection, generation_id: str, found: Measured) -> 
     await collections.note(db, _of_generation(generation_id), orjson.dumps(found).decode())
 
 
-async def forget_measured(db: Connection, generation_id: str) -> None:
-    await collections.forget_fact(db, _of_generation(generation_id))
+async def forget(db: Connection, ids: Sequence[str]) -> None:
+    """What is kept of generations and collections that are no more."""
+    names = [name(id_) for id_ in ids for name in (_of_generation, _of_collection)]
+    await db.execute(delete(facts).where(facts.c.name.in_(names)))
 
 
 async def threshold(db: Connection, collection_id: str) -> float | None:
@@ -41,10 +44,13 @@ async def threshold(db: Connection, collection_id: str) -> float | None:
 
 
 async def set_threshold(db: Connection, collection_id: str, value: float | None) -> None:
+    """None: none of its own. Counts as a change of the collection, by which other processes notice."""
     if value is None:
         await collections.forget_fact(db, _of_collection(collection_id))
     else:
         await collections.note(db, _of_collection(collection_id), repr(value))
+    row = table.c.id == collection_id
+    await db.execute(update(table).where(row).values(changed=table.c.changed + 1))
 
 
 async def size(db: Connection, generation_id: str) -> int:

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, ins
 
 from ingest.documents import VersionKey, new_id
 from rag_api.core.ports import EmbedderIdentity
+from rag_api.db import gates
 from rag_api.db.database import Connection, now
 from rag_api.db.rows import GenerationRow
 from rag_api.db.tables import collections, documents, generations, indexed, versions
@@ -178,6 +179,7 @@ async def abandoned(db: Connection, building: Collection[str]) -> list[str]:
 
 async def forget(db: Connection, generation_id: str) -> None:
     await db.execute(delete(indexed).where(indexed.c.generation_id == generation_id))
+    await gates.forget(db, [generation_id])
     await db.execute(delete(generations).where(generations.c.id == generation_id))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
 
+from rag_api.db import gates
 from rag_api.db.database import Connection
 from rag_api.db.scopes import note_forgotten
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
@@ -93,5 +94,7 @@ async def bulk_files(db: Connection, collection_id: str) -> list[str]:
 
 async def forget_collection(db: Connection, collection_id: str) -> None:
     await db.execute(delete(jobs).where(jobs.c.collection_id == collection_id, jobs.c.state != "running"))
+    mine = select(generations.c.id).where(generations.c.collection_id == collection_id)
+    await gates.forget(db, [collection_id, *(await db.execute(mine)).scalars()])
     await db.execute(delete(generations).where(generations.c.collection_id == collection_id))
     await db.execute(delete(collections).where(collections.c.id == collection_id))

@@ -75,7 +75,7 @@ class Gatekeeper:
         return GateState(self._threshold if own is None else own, own is not None, found)
 
     async def set_threshold(self, row: CollectionRow, value: float | None) -> None:
-        """None: that of the settings. Other processes follow at their next look."""
+        """None: that of the settings. Other processes follow within half a minute."""
         await self._db.change(gates.set_threshold, row.id, value)
         self._known.pop(row.generation_id, None)
 

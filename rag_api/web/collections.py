@@ -2,8 +2,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from rag_api.db.rows import CollectionRow
 from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
-from rag_api.web.schemas import CollectionIn, CollectionOut, CollectionPatch, PageOut
+from rag_api.web.schemas import CollectionIn, CollectionOut, CollectionPatch, CollectionWithGateOut, GateOut, PageOut
+from rag_api.wiring import Services
 
 router = APIRouter(prefix="/collections", tags=["collections"])
 
@@ -21,17 +23,27 @@ async def create_collection(body: CollectionIn, services: Wired) -> CollectionOu
 
 
 @router.get("/{collection}")
-async def get_collection(collection: CollectionName, services: Wired) -> CollectionOut:
-    return CollectionOut.of(await services.library.collection(collection))
+async def get_collection(collection: CollectionName, services: Wired) -> CollectionWithGateOut:
+    return await _with_gate(services, await services.library.collection(collection))
 
 
 @router.patch("/{collection}")
-async def change_collection(collection: CollectionName, body: CollectionPatch, services: Wired) -> CollectionOut:
-    values = body.model_dump(exclude_none=True)
-    return CollectionOut.of(await services.library.change_collection(collection, values))
+async def change_collection(
+    collection: CollectionName, body: CollectionPatch, services: Wired
+) -> CollectionWithGateOut:
+    values = body.model_dump(exclude_none=True, exclude={"answer_threshold"})
+    row = await services.library.change_collection(collection, values)
+    if "answer_threshold" in body.model_fields_set:  # null is a value, too
+        await services.gatekeeper.set_threshold(row, body.answer_threshold)
+    return await _with_gate(services, row)
 
 
 @router.delete("/{collection}")
 async def delete_collection(collection: CollectionName, services: Wired) -> dict[str, Any]:
     row = await services.library.delete_collection(collection)
     return {"name": row.name, "purged": False}
+
+
+async def _with_gate(services: Services, row: CollectionRow) -> CollectionWithGateOut:
+    gate = GateOut.of(services.gatekeeper.mode, await services.gatekeeper.state(row))
+    return CollectionWithGateOut(**CollectionOut.of(row).model_dump(), gate=gate)

@@ -10,6 +10,7 @@ from rag_api.core.events import Answer, Citation
 from rag_api.core.explaining import Explanation
 from rag_api.core.hits import Hit, Passage, Scores
 from rag_api.db.rows import CollectionRow, JobRow, error_of
+from rag_api.services.gatekeeper import GateMode, GateState
 
 T = TypeVar("T")
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -42,6 +43,9 @@ class CollectionIn(In):
 class CollectionPatch(In):
     description: str | None = None
     metadata: dict[str, Any] | None = None
+    answer_threshold: float | None = Field(
+        None, ge=0, le=1, description="the gate's score below which answers are refused; null: that of the settings"
+    )
 
 
 class CollectionOut(BaseModel):
@@ -54,6 +58,31 @@ class CollectionOut(BaseModel):
     @classmethod
     def of(cls, row: CollectionRow) -> "CollectionOut":
         return cls.model_validate(row, from_attributes=True)
+
+
+class GateOut(BaseModel):
+    mode: Literal["auto", "strict", "off"]
+    threshold: float
+    is_own: bool = Field(description="whether the threshold is the collection's own")
+    unrelated: float | None = Field(description="cosine that unrelated questions reach; null until a first question")
+    chunks: int | None = Field(description="how many there were when that was measured")
+    measured_at: str | None
+
+    @classmethod
+    def of(cls, mode: GateMode, state: GateState) -> "GateOut":
+        seen = state.measured
+        return cls(
+            mode=mode,
+            threshold=state.threshold,
+            is_own=state.is_own,
+            unrelated=seen.unrelated if seen else None,
+            chunks=seen.chunks if seen else None,
+            measured_at=seen.measured_at if seen else None,
+        )
+
+
+class CollectionWithGateOut(CollectionOut):
+    gate: GateOut
 
 
 class ErrorOut(BaseModel):
