@@ -23,7 +23,7 @@ HEAD = np.dtype([("document", "S48"), ("version", "<u4"), ("index", "<u4"), ("of
 HEAD_FLOATS = HEAD.itemsize // 4
 CHECKED_BYTES = HEAD.itemsize - 4
 LONGEST_ID = 48
-ROWS_OF_ROOM = 4_096
+ROWS_OF_ROOM = 1_024
 
 
 @dataclass(frozen=True, slots=True)
