@@ -15,7 +15,7 @@ from tests.crash.traffic import said, text
 
 DOCUMENTS = 60
 PARTS = 40
-IS_LONG = int(os.environ.get("CRASH_KILLS", "10")) >= 70
+IS_LONG = int(os.environ.get("CRASH_KILLS", "8")) >= 70
 REBUILDING = "rag_api.services.reconciler:Reconciler._note"
 STATES_OF_VECTORS = {"ok", "being rebuilt from the catalogue", "being compared with the catalogue"}
 WORDS = "chunk-group of document part gannet"

@@ -18,7 +18,7 @@ from tests.crash.embedder import CountingEmbedder, serve_embedder
 from tests.crash.server import Server, serving, until
 from tests.crash.traffic import Book, said, text, traffic
 
-KILLS = int(os.environ.get("CRASH_KILLS", "10"))
+KILLS = int(os.environ.get("CRASH_KILLS", "8"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 EMBEDDER_KILLS = max(1, KILLS // 40)
 A_LIFE = 5 if KILLS < 70 else 7  # kills from one start of the server to the end of it, that one included

@@ -182,7 +182,7 @@ def test_a_job_tells_its_stages_as_they_happen(service: Service) -> None:
 
 def test_questions_are_answered_while_a_large_file_is_ingested(service: Service) -> None:
     collection = service.collection("busy")
-    text = "\n\n".join(f"Row {i}: the ferry carries {i} passengers to the island." for i in range(6000))
+    text = "\n\n".join(f"Row {i}: the ferry carries {i} passengers to the island." for i in range(2500))
     [row] = service.upload(collection, {"large.txt": text.encode()})
     asked = 0
     while service.http.get(f"/api/v1/jobs/{row['job_id']}").json()["state"] in ("queued", "running"):
@@ -195,7 +195,7 @@ def test_questions_are_answered_while_a_large_file_is_ingested(service: Service)
 
 def test_a_job_can_be_cancelled_and_tried_again(service: Service) -> None:
     collection = service.collection("cancelled")
-    text = "\n\n".join(f"Line {i} of a very long log about rope number {i}." for i in range(8000))
+    text = "\n\n".join(f"Line {i} of a very long log about rope number {i}." for i in range(3000))
     [row] = service.upload(collection, {"log.txt": text.encode()})
     assert service.http.post(f"/api/v1/jobs/{row['job_id']}/cancel").status_code == 200
     job = service.finished(row["job_id"])

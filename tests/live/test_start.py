@@ -24,7 +24,7 @@ def run(*args: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedPr
 
 def children_of(pid: int) -> dict[str, int]:
     """The supervisor's children by what they run."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    found = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
     names = {"chroma run": "chroma", "rag_api.embedder": "embedder", "rag_api.app": "api", "rag_api.worker": "worker"}
     lines = [line.split(None, 1) for line in found.splitlines()]
     return {name: int(pid) for pid, args in lines for part, name in names.items() if part in args}
@@ -66,20 +66,8 @@ def await_ready(service: Service) -> None:
     raise AssertionError("not ready again")
 
 
-def test_children_die_with_a_supervisor_that_is_killed(backends: Backends, tmp_path: Path) -> None:
-    with Service.start(tmp_path / "home", backends.env) as service:
-        children = children_of(service.process.pid)
-        assert set(children) == {"api", "worker"}
-        service.process.kill()
-        deadline = time.monotonic() + 30
-        while any(Path(f"/proc/{pid}").exists() for pid in children.values()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    with Service.start(tmp_path / "home", backends.env) as service:
-        assert service.http.get("/livez").is_success
-
-
 def test_a_second_start_knows_its_documents_and_queues_no_samples_again(backends: Backends, tmp_path: Path) -> None:
+    """After the first one's supervisor was killed, with which its children die."""
     home, samples = tmp_path / "home", tmp_path / "samples"
     samples.mkdir()
     (samples / "a.txt").write_text("The cat is called Minka.")
@@ -88,6 +76,13 @@ def test_a_second_start_knows_its_documents_and_queues_no_samples_again(backends
             [job] = service.http.get("/api/v1/jobs").json()["items"]
             assert service.finished(job["job_id"])["state"] == "done"
             assert service.search("default", "What is the cat called?")[0]["source"] == "a.txt"
+            children = children_of(service.process.pid)
+            assert set(children) == {"api", "worker"}
+            service.process.kill()
+            deadline = time.monotonic() + 30
+            while any(Path(f"/proc/{pid}").exists() for pid in children.values()):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
