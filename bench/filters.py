@@ -6,6 +6,7 @@ scalar products of all vectors that pass.
 """
 
 import asyncio
+import base64
 import json
 import random
 import tempfile
@@ -152,12 +153,13 @@ async def publish(
 
 def embedded(backends: Backends, queries: Sequence[str]) -> Vectors:
     transport = httpx.HTTPTransport(uds=backends.env["RAG_EMBEDDER__URL"].removeprefix("unix:"))
-    found: list[list[float]] = []
+    found: list[bytes] = []
     with httpx.Client(transport=transport, base_url="http://embedder", timeout=60) as http:
         for query in queries:
-            body = {"model": DEFAULT_MODEL, "input": [query], "input_type": "query", "encoding_format": "float"}
-            found.append(http.post("/v1/embeddings", json=body).raise_for_status().json()["data"][0]["embedding"])
-    return np.array(found, dtype=np.float32)
+            body = {"model": DEFAULT_MODEL, "input": [query], "input_type": "query", "encoding_format": "base64"}
+            [row] = http.post("/v1/embeddings", json=body).raise_for_status().json()["data"]
+            found.append(base64.b64decode(row["embedding"]))
+    return np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), -1)
 
 
 def await_ready(service: Service) -> float:
