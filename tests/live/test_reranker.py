@@ -36,15 +36,16 @@ def test_a_cross_encoder_orders_the_hits(backends: Backends, tmp_path: Path) -> 
     folder = make_cross_encoder(tmp_path / "model")
     env = {name: value for name, value in backends.env.items() if name != "RAG_EMBEDDER__URL"}
     wanted = {"RAG_RERANKER__KIND": "cross_encoder", "RAG_RERANKER__MODEL": str(folder)}
-    scores = CrossEncoderModel(str(folder)).scores(QUERY, [text.decode() for text in TEXTS.values()])
-    expected = sorted(zip(scores, TEXTS, strict=True), reverse=True)
     with Service.start(tmp_path / "home", env | wanted) as service:
         service.ingest("default", TEXTS)
-        found = search(service, explain=True)
+        found = search(service, top_k=3, explain=True)
         told = found["explain"]
+        texts = [f"{hit['title']}\n{hit['text']}" for hit in found["hits"]]
+        expected = CrossEncoderModel(str(folder)).scores(QUERY, texts)
         assert found["degraded"] == []
-        assert [hit["source"] for hit in found["hits"]] == [name for _, name in expected[:2]]
-        assert [hit["score"] for hit in found["hits"]] == pytest.approx([score for score, _ in expected[:2]], abs=1e-3)
+        assert [hit["score"] for hit in found["hits"]] == pytest.approx(expected, abs=1e-3)
+        assert expected == sorted(expected, reverse=True) and len(set(expected)) == 3
+        assert [hit["chunk_id"] for hit in search(service)["hits"]] == [hit["chunk_id"] for hit in found["hits"]][:2]
         assert sorted(one["ranks"]["rerank"] for one in told["candidates"]) == [1, 2, 3]
         assert "rerank" in told["timings_ms"]
         assert search(service, mode="lexical")["hits"][0]["scores"]["rerank"] is None
