@@ -1,10 +1,7 @@
 """Server-sent events, to the letter of the HTML standard's section 9.2.6, from bytes that arrive in any pieces."""
 
 import codecs
-import re
 from dataclasses import dataclass
-
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +28,23 @@ class EventStreamDecoder:
             text, self._is_first = text.removeprefix("\ufeff"), False
         if self._after_cr and text:
             text, self._after_cr = text.removeprefix("\n"), False  # the second half of a CRLF
-        found: list[ServerSentEvent] = []
-        at = 0
-        for end in _LINE_END.finditer(text):
-            self._begun.append(text[at : end.start()])
-            line, at = "".join(self._begun), end.end()
-            self._begun.clear()
-            self._after_cr = end[0] == "\r" and at == len(text)
-            if event := self._line(line):
-                found.append(event)
-        if at < len(text):
-            self._begun.append(text[at:])
-        return found
+        if "\r" in text:
+            self._after_cr = text.endswith("\r")
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        first, *lines = text.split("\n")
+        self._begun.append(first)
+        if not lines:
+            return []
+        whole = "".join(self._begun)
+        self._begun = [lines.pop()]
+        return [event for line in (whole, *lines) if (event := self._line(line))]
 
     def _line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
+        if line.startswith("data: "):  # nearly all of them
+            self._data.append(line[6:])
+            return None
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match name:

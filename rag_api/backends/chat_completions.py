@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -14,7 +14,7 @@ from rag_api.errors import LanguageModelError, LanguageModelRefused
 from rag_api.eventstream import ServerSentEvent
 
 PATH = "chat/completions"
-SPOKEN = ("content", "refusal", "reasoning_content", "reasoning")
+Made = TypeVar("Made", list[Any], dict[str, Any], str)
 
 
 class ChatCompletionsModel:
@@ -135,15 +135,25 @@ class _Reading:
         return Piece(text, reasoning=thought + parted)
 
     def _take(self, chunk: Mapping[str, Any], field: str, texts: list[str], thoughts: list[str]) -> None:
-        for choice in chunk.get("choices") or ():
-            said = choice.get(field) or {}
+        """Raises LanguageModelBroken for what is no part of a chat completion."""
+        for choice in self._made_of(list, chunk.get("choices")):
+            said = self._made_of(dict, self._made_of(dict, choice).get(field))
             if content := said.get("content") or said.get("refusal"):
-                texts.append(content)
+                texts.append(self._made_of(str, content))
             if thought := said.get("reasoning_content") or said.get("reasoning"):
-                thoughts.append(thought)
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+                thoughts.append(self._made_of(str, thought))
+            if reason := choice.get("finish_reason"):
+                self._finish_reason = self._made_of(str, reason)
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
+
+    def _made_of(self, kind: type[Made], value: Any) -> Made:
+        """The value, or an empty one of its kind where there is none."""
+        if isinstance(value, kind):
+            return value
+        if value is None:
+            return kind()
+        raise self._upstream.broken("sent JSON that is no chat completion; ask again")
 
 
 def _parsed(data: str, upstream: Upstream) -> Mapping[str, Any]:
@@ -154,7 +164,7 @@ def _parsed(data: str, upstream: Upstream) -> Mapping[str, Any]:
 
 
 def _checked(found: Any, upstream: Upstream) -> Mapping[str, Any]:
-    """Raises LanguageModelError for an error object, and for what is no part of a chat completion."""
+    """Raises LanguageModelError for an error object."""
     if not isinstance(found, dict):
         raise upstream.broken("sent JSON that is no chat completion; ask again")
     if error := found.get("error"):
@@ -162,24 +172,7 @@ def _checked(found: Any, upstream: Upstream) -> Mapping[str, Any]:
         if isinstance(code, int) and code >= 400:
             raise upstream.refusal(code, said_by(error))
         raise upstream.broken(f"failed while answering: {upstream.redacted(said_by(error))}", passes=True)
-    choices = found.get("choices")
-    if not (choices is None or isinstance(choices, list)) or not all(_is_choice(one) for one in choices or ()):
-        raise upstream.broken("sent JSON that is no chat completion; ask again")
     return found
-
-
-def _is_choice(choice: Any) -> bool:
-    if not isinstance(choice, dict):
-        return False
-    for field in ("delta", "message"):
-        said = choice.get(field)
-        if said is None:
-            continue
-        if not isinstance(said, dict):
-            return False
-        if not all(isinstance(said.get(name), str | None) for name in SPOKEN):
-            return False
-    return isinstance(choice.get("finish_reason"), str | None)
 
 
 def _usage(raw: Any) -> Usage | None:

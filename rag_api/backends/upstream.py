@@ -83,6 +83,8 @@ class Upstream:
         try:
             async with reply.limit():
                 response = await self._client.send(request, stream=True)
+        except TimeoutError as error:
+            raise reply.timeout() from error
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
         try:
@@ -134,7 +136,8 @@ class Reply:
 
     async def begin(self, response: httpx.Response) -> None:
         """Checks the head. Raises LanguageModelError."""
-        self._body = response.aiter_bytes().__aiter__()
+        is_plain = response.headers.get("content-encoding", "identity") == "identity"
+        self._body = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not response.is_success:
             said = await self._collect(SAID_BYTES)
@@ -158,20 +161,27 @@ class Reply:
         self._is_heard = True
         self._deadline_s = time.monotonic() + self._upstream.waits.between_tokens_s
 
-    @asynccontextmanager
-    async def limit(self) -> AsyncIterator[None]:
-        """Raises LanguageModelTimeout at the next deadline."""
+    def limit(self) -> asyncio.Timeout:
+        """Ends at the next deadline; `timeout` is then to be raised."""
         left_s = min(self._deadline_s, self._end_s) - time.monotonic()
-        try:
-            async with asyncio.timeout(left_s):
-                yield
-        except TimeoutError as error:
-            raise self._timeout() from error
+        return asyncio.timeout(left_s)
+
+    def timeout(self) -> LanguageModelTimeout:
+        waits, where = self._upstream.waits, self._upstream.where
+        if time.monotonic() >= self._end_s:
+            return LanguageModelTimeout(f"{where} did not finish within {waits.total_s:g} s; ask for less")
+        if self._is_heard:
+            return LanguageModelTimeout(
+                f"{where} fell silent: nothing came for {waits.between_tokens_s:g} s; ask again"
+            )
+        return LanguageModelTimeout(f"{where} gave no first token within {waits.first_token_s:g} s; ask again")
 
     async def _read(self) -> bytes | None:
         try:
             async with self.limit():
                 return await anext(self._body, None)
+        except TimeoutError as error:
+            raise self.timeout() from error
         except httpx.HTTPError as error:
             what = f"lost the connection ({type(error).__name__})"
             raise self._upstream.broken(f"{what}; ask again", passes=not self._is_heard) from error
@@ -187,16 +197,6 @@ class Reply:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
             raise self._upstream.broken("answers with something that is no JSON; ask again") from error
-
-    def _timeout(self) -> LanguageModelTimeout:
-        waits, where = self._upstream.waits, self._upstream.where
-        if time.monotonic() >= self._end_s:
-            return LanguageModelTimeout(f"{where} did not finish within {waits.total_s:g} s; ask for less")
-        if self._is_heard:
-            return LanguageModelTimeout(
-                f"{where} fell silent: nothing came for {waits.between_tokens_s:g} s; ask again"
-            )
-        return LanguageModelTimeout(f"{where} gave no first token within {waits.first_token_s:g} s; ask again")
 
 
 def message(body: bytes) -> str:
