@@ -11,6 +11,7 @@ import httpx
 
 from rag_api.client import Client, ServerError
 from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.doctor_models import examine_models
 from rag_api.errors import RagError
 from rag_api.home import is_owned, make_home, serving
 from rag_api.settings import Settings
@@ -33,10 +34,9 @@ def examine(settings: Settings) -> list[Finding]:
         ("disk", _disk),
         ("prompts", _prompts),
         ("embedder", _embedder),
-        ("language model", _language_model),
     ]
     findings = [_finding(name, check, settings) for name, check in checks]
-    return [*findings, *_server(settings)]
+    return [*findings, *_language_models(settings), *_server(settings)]
 
 
 def _finding(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
@@ -80,22 +80,11 @@ def _embedder(settings: Settings) -> str:
     return f"{model}, in a process of its own"
 
 
-def _language_model(settings: Settings) -> str:
-    llm = settings.llm
-    if not llm.base_url:
-        return "none configured: answers quote the documents (set RAG_LLM__BASE_URL and RAG_LLM__MODEL for one)"
-    if not llm.model:
-        raise _Wrong("RAG_LLM__BASE_URL is set but RAG_LLM__MODEL is not")
-    key = llm.api_key.get_secret_value()
-    url = f"{llm.base_url.rstrip('/')}/models"
+def _language_models(settings: Settings) -> list[Finding]:
     try:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.get(url, headers=headers, timeout=llm.connect_s, trust_env=False)
-    except httpx.HTTPError as error:
-        raise _Wrong(f"{url} can't be reached ({type(error).__name__}); check RAG_LLM__BASE_URL") from error
-    if response.status_code in (401, 403):
-        raise _Wrong(f"{url} answers {response.status_code}; check RAG_LLM__API_KEY")
-    return f"{llm.model} at {llm.base_url} (its list of models answers {response.status_code})"
+        return [Finding(name, is_ok, said) for name, is_ok, said in examine_models(settings)]
+    except RagError as error:
+        return [Finding("language model", False, str(error))]
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
