@@ -27,7 +27,7 @@ from tests.processes import Service
 EVAL = Path(__file__).parent.parent.parent / "shared" / "eval"
 SETS = ("nq", "squad2")
 FITTED_ON = "nq"
-FULL = ("closeness", "sentence", "kind", "held", "missing")
+FULL = ("closeness", "sentence", "kind", "held")
 ALONE = ("closeness", "held", "missing")
 WRONG = 0.055  # wrong refusals on nq that the intercepts and thresholds are compared at
 RIDGE = 1.0
@@ -157,7 +157,7 @@ def report(table: Table) -> None:
             beta[-1] += np.log(at / (1 - at)) - np.log(quantile / (1 - quantile))
             score = scores(rows, beta)
         print("weights:", ", ".join(f"{value:.2f}" for value in beta[:-1]), " added:", f"{beta[-1]:.2f}")
-        for threshold in (0.1, 0.15, 0.2, 0.25, at, 0.3, 0.35, 0.4, 0.5, 0.6):
+        for threshold in (0.1, 0.15, 0.2, 0.25, 0.26, 0.27, 0.28, 0.29, at, 0.3, 0.35, 0.4, 0.5, 0.6):
             print(table.line(score, threshold, everyone))
 
 

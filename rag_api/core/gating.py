@@ -1,8 +1,8 @@
 """Whether the passages that were found can hold the answer at all. Pure.
 
 Purpose: say "I don't know" where nothing that was found is about the question, on one scale for every collection.
-Mechanism: five figures of a question and its passages, each 0 to 1 or near it, and a logistic function of them whose
-weights `python -m bench.gate` fits on questions with and without an answer. A cosine means little by itself: how near
+Mechanism: figures of a question and its passages, each 0 to 1 or near it, and a logistic function of them whose weights
+`python -m bench.gate` fits on questions with and without an answer. A cosine means little by itself: how near
 a question comes to texts that have nothing to do with it depends on the embedder, and on how many texts there are and
 of how many things they speak. So each is counted from `Background.unrelated`, what questions about something else
 reach in this very index, as far as 1, what a text reaches with itself.
@@ -69,9 +69,10 @@ ENDINGS = ("ings", "ing", "ed", "ers", "er", "es", "e", "ly")
 ROOT_LEAST_CHARS = 4
 ROOT_CHARS = 7
 Weights: TypeAlias = tuple[tuple[float, ...], float]
-# weights of closeness, sentence, kind, held, missing, and what is added; and of closeness, held, missing alone
-WITH_SENTENCES: Weights = ((4.21, 3.28, 0.55, 1.92, -1.54), -2.49)
-PASSAGES_ALONE: Weights = ((6.17, 1.94, -1.86), -1.52)
+# weights of closeness, sentence, kind, held, and what is added; where passages alone were looked at, of closeness,
+# held, missing: beside sentences, what is missing says nothing more
+WITH_SENTENCES: Weights = ((4.52, 3.54, 0.59, 2.10), -3.61)
+PASSAGES_ALONE: Weights = ((6.17, 1.94, -1.86), -1.45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def judge(evidence: Evidence, *, threshold: float) -> Gate:
         figures: tuple[float, ...] = (evidence.closeness, evidence.held, evidence.missing)
     else:
         model = WITH_SENTENCES
-        figures = (evidence.closeness, evidence.sentence, evidence.kind, evidence.held, evidence.missing)
+        figures = (evidence.closeness, evidence.sentence, evidence.kind, evidence.held)
     weights, added = model
     score = _logistic(added + sum(weight * figure for weight, figure in zip(weights, figures, strict=True)))
     seen = {name: None if value is None else round(value, 4) for name, value in asdict(evidence).items()}
