@@ -14,8 +14,10 @@ from rag_api.core.words import content_words, inverse_document_frequencies
 
 WORDS_WEIGHT = 0.3
 PASSAGE_WEIGHT = 0.5
-MARGIN = 0.35  # a further sentence may be this much worse than the best one
-KIND_BONUS = 0.1
+MARGIN = 0.5  # a further sentence may be this much worse than the best one
+KIND_BONUS = 0.15
+NEWS_BONUS = 0.1
+NEWS_WORDS = 8
 EMPTY_WORDS_PENALTY = 0.3
 SHORT_CHARS = 60
 MAX_CANDIDATES = 120
@@ -95,22 +97,26 @@ def choose(question: str, comparison: Comparison, *, count: int) -> list[Candida
     """The best sentences, best first, at most `count`, none twice.
 
     score = cosine(question, sentence) + 0.3 × share of the question's words in the sentence, weighed by how rare they
-    are among the candidates, + 0.5 × cosine(question, passage), + 0.1 when the sentence holds a thing of the kind that
-    is asked for: a number, a date, a name, a place. The weights were found by measurement (bench/).
+    are among the candidates, + 0.5 × cosine(question, passage), + 0.15 when the sentence holds a thing of the kind that
+    is asked for (a number, a date, a name, a place), + 0.1 as far as it has 8 words that the question has not: what
+    only repeats the question answers nothing. The weights were found by measurement (docs/decisions/0013-gate.md).
     """
     candidates, similarities = comparison.candidates, comparison.similarities
     kind = asked_kind(question)
-    words = [frozenset(content_words(f"{item.passage.chunk.title} {item.text}")) for item in candidates]
+    said = [frozenset(content_words(item.text)) for item in candidates]
+    words = [has.union(content_words(item.passage.chunk.title)) for has, item in zip(said, candidates, strict=True)]
     rarity = inverse_document_frequencies(words)
-    wanted = {word: rarity.get(word, 0.0) for word in content_words(question)}
+    asked = set(content_words(question))
+    wanted = {word: rarity.get(word, 0.0) for word in asked}
     total = sum(wanted.values()) or 1.0
     scores = [
         similarity
         + WORDS_WEIGHT * sum(weight for word, weight in wanted.items() if word in has) / total
         + PASSAGE_WEIGHT * (item.passage.similarity or 0.0)
         + (KIND_BONUS if kind and kind.search(item.text) else 0.0)
+        + NEWS_BONUS * min(len(new - asked), NEWS_WORDS) / NEWS_WORDS
         - _penalty(item.text)
-        for item, similarity, has in zip(candidates, similarities, words, strict=True)
+        for item, similarity, has, new in zip(candidates, similarities, words, said, strict=True)
     ]
     order = sorted(range(len(candidates)), key=lambda i: -scores[i])
     chosen: dict[str, Candidate] = {}

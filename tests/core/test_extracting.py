@@ -37,7 +37,7 @@ def test_the_closest_sentence_comes_first() -> None:
 
 
 def test_a_rare_word_of_the_question_counts_more_than_a_common_one() -> None:
-    rows = [candidate(text, title="") for text in ("Prices for all.", "Prices for two.", "Dogs go free.")]
+    rows = [candidate(text, title="") for text in ("Prices for all.", "Prices for them.", "Dogs go free.")]
     assert chosen("prices dogs", rows, [0.5, 0.5, 0.5], 1) == ["Dogs go free."]
     assert chosen("prices", rows, [0.5, 0.5, 0.5], 1) == ["Prices for all."]
 
@@ -55,6 +55,11 @@ def test_a_sentence_of_a_closer_passage_wins() -> None:
 def test_headings_and_questions_come_after_sentences() -> None:
     rows = [candidate("When do boats leave?"), candidate("Boats and when they leave"), candidate("It is at noon.")]
     assert chosen("x", rows, [0.6, 0.6, 0.5])[0] == "It is at noon."
+
+
+def test_a_sentence_that_only_repeats_the_question_comes_after_one_that_says_more() -> None:
+    rows = [candidate("Boats leave the harbour."), candidate("Boats leave the harbour daily past noon.")]
+    assert chosen("boats leave the harbour", rows, [0.5, 0.5], 1) == ["Boats leave the harbour daily past noon."]
 
 
 def test_a_row_of_a_table_is_no_heading() -> None:
