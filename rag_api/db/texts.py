@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 
 from ingest.documents import VersionKey
 from rag_api.db.database import Connection
@@ -35,6 +35,16 @@ async def stored(db: Connection, key: VersionKey) -> StoredText | None:
     if sections is None:
         sections, pages = await _as_chunks_have_it(db, key, row.collection_id)
     return StoredText(row.text, row.embedded_title, sections, pages or [])
+
+
+async def pieces(
+    db: Connection, document_id: str, version: int, spans: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
+    """Of the text, from start to end; nothing when it is gone."""
+    columns = [func.substr(texts.c.text, start + 1, end - start) for start, end in spans]
+    query = select(*columns).where(texts.c.document_id == document_id, texts.c.version == version)
+    row = (await db.execute(query)).first()
+    return dict(zip(spans, row, strict=True)) if row else {}
 
 
 async def _as_chunks_have_it(

@@ -84,7 +84,10 @@ class Answerer:
         return self._runs.start(answer_id, work, Started(answer_id, None, ask.collection, self._model.name))
 
     async def _work(self, run: Run, row: CollectionRow, ask: Ask, began: float) -> None:
-        search = Search(ask.question, ask.top_k or self._options.passages, filter=ask.filter, same_text=1)
+        options = self._options
+        search = Search(
+            ask.question, ask.top_k or options.passages, filter=ask.filter, same_text=1, joined=not options.quotes
+        )
         found = await self._retriever.search(ask.collection, search)
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
         passages = pack(shown, budget_chars=self._options.budget_chars)

@@ -14,6 +14,7 @@ from rag_api.core.ranking import Fusion, fuse, only
 from rag_api.db import chunks, indexes
 from rag_api.db.database import Connection, Database
 from rag_api.errors import EmbedderUnavailable, RerankerUnavailable, Unavailable, VectorStoreUnavailable
+from rag_api.services.joining import joined
 from rag_api.services.reranking import Reranking
 from rag_api.services.scoping import Scope, Scoping
 from rag_api.telemetry import SEARCH_S, log
@@ -27,7 +28,7 @@ MOST_TRIES = 8
 @dataclass(frozen=True, slots=True)
 class Search:
     """`groups`: those of who asks, who sees what names one of them or none; None sees all. `same_text`: hits that a
-    document may have of just the same text; None: as the options say."""
+    document may have of just the same text; None: as the options say. `joined`: neighbours become one hit."""
 
     query: str
     top_k: int
@@ -37,6 +38,7 @@ class Search:
     groups: frozenset[str] | None = None
     explain: bool = False
     same_text: int | None = None
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Retriever:
                 log(__name__).warning("degraded", reason=str(error))
                 degraded.append("reranker")
         shown = hits[: search.top_k]
+        if search.joined:
+            shown = await self._db.ask(joined, shown)
         took_s = time.perf_counter() - began
         SEARCH_S.labels(search.mode).observe(took_s)
         explanation = None

@@ -1,13 +1,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ingest.documents import VersionKey
+from ingest.documents import Span, VersionKey
 from rag_api.backends.matrix import MatrixFolder
 from rag_api.core.hits import Scored
-from rag_api.db import collections, generations
+from rag_api.db import chunks, collections, generations
 from rag_api.db.database import Database, migrate
 from rag_api.db.rows import CollectionRow
 from rag_api.errors import RerankerUnavailable
@@ -186,3 +187,29 @@ async def test_an_explanation_tells_of_replaced_and_filtered_chunks_but_not_of_h
     ]
     everybody = await retriever(db, lexical).search("faq", Search("ferry", 1, explain=True, groups=frozenset()))
     assert everybody.hits == [] and everybody.explanation and list(everybody.explanation.candidates) == []
+
+
+async def test_neighbours_are_one_hit_for_who_reads_them_in_a_row(db: Database) -> None:
+    lexical = MemoryLexicalIndex()
+    row = await new_collection(db)
+    key = key_of(row, await accept(db, row, "timetable.txt"))
+    texts = ["no gulls", "the ferry leaves", "the ferry comes", "no wind"]
+    await write_chunks(db, key, *texts)
+    content = " ".join(texts)
+    spans = [Span(content.index(text), content.index(text) + len(text)) for text in texts]
+    placed = [
+        replace(item, chunk=replace(item.chunk, span=span))
+        for item, span in zip(embedded(key, texts), spans, strict=True)
+    ]
+    async with db.write() as rows:
+        await chunks.write(rows, placed)
+        await generations.note_indexed(rows, {key: 4})
+    await lexical.write(key.generation_id, placed)
+    await lexical.commit(key.generation_id)
+    await publish(db, key)
+    search = Search("ferry", 5, mode="lexical")
+    apart = (await retriever(db, lexical).search("faq", search)).hits
+    [one] = (await retriever(db, lexical).search("faq", replace(search, joined=True))).hits
+    assert len(apart) == 2
+    assert one.chunk.text == content[one.chunk.start : one.chunk.end] == "the ferry leaves the ferry comes"
+    assert one.chunk.chunk_id == apart[0].chunk.chunk_id
