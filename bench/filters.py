@@ -23,6 +23,7 @@ import numpy.typing as npt
 from bench.figures import lines, percentiles
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
+from rag_api.backends.chroma import COLLECTIONS
 from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
 from rag_api.db import chunks, collections, generations, indexes, versions
 from rag_api.db.database import Connection, Database
@@ -54,8 +55,9 @@ FILTERS: dict[str, dict[str, Any] | None] = {
 
 @dataclass(frozen=True)
 class Made:
-    """All chunks: ids, vectors of shape (n, dimension), the bucket and the side of each."""
+    """All chunks of an index: ids, vectors of shape (n, dimension), the bucket and the side of each."""
 
+    index: str
     ids: list[str]
     vectors: Vectors
     buckets: npt.NDArray[np.int64]
@@ -120,7 +122,7 @@ async def fill(db: Database, source: str, target: str) -> Made:
         vectors += [vector for document in some for _, vector, _ in document]
         sides += [document[0][2] for document in some for _ in document]
     buckets = np.repeat(np.arange(DOCUMENTS) % BUCKETS, CHUNKS)
-    return Made(ids, np.stack(vectors), buckets, np.array(sides))
+    return Made(fresh.id, ids, np.stack(vectors), buckets, np.array(sides))
 
 
 async def publish(
@@ -162,14 +164,18 @@ def embedded(backends: Backends, queries: Sequence[str]) -> Vectors:
     return np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), -1)
 
 
-def await_ready(service: Service) -> float:
-    """Until both indexes are whole, and the background has been idle for a moment."""
+def await_whole(service: Service, backends: Backends, index: str) -> float:
+    """Until both indexes hold every chunk: the words are written first."""
     began = time.perf_counter()
-    while not service.http.get("/readyz").is_success:
-        if time.perf_counter() - began > READY_S:
-            raise RuntimeError(f"not ready after {READY_S:.0f} s: {service.http.get('/readyz').text}")
-        time.sleep(1)
-    return time.perf_counter() - began
+    with httpx.Client(base_url=backends.env["RAG_CHROMA__URL"], timeout=60) as chroma:
+        while True:
+            found = chroma.get(f"/{COLLECTIONS}/{index}")
+            count = chroma.get(f"/{COLLECTIONS}/{found.json()['id']}/count").json() if found.is_success else 0
+            if count == DOCUMENTS * CHUNKS and service.http.get("/readyz").is_success:
+                return time.perf_counter() - began
+            if time.perf_counter() - began > READY_S:
+                raise RuntimeError(f"only {count:,} chunks are in the vector index after {READY_S:.0f} s")
+            time.sleep(1)
 
 
 def asked(
@@ -206,7 +212,7 @@ def filters(say: Callable[[str, dict[str, Any]], None], corpus: Path, queries: S
         say("writing the catalogue", {"chunks": len(made.ids), "seconds": round(time.perf_counter() - began, 1)})
         vectors = embedded(backends, queries)
         with Service.start(home, backends.env, ready=False) as service:
-            say("both indexes from the catalogue", {"seconds": round(await_ready(service), 1)})
+            say("both indexes from the catalogue", {"seconds": round(await_whole(service, backends, made.index), 1)})
             began = time.perf_counter()
             service.search("large", queries[0], filter={"bucket": 1})
             say("the first filter after the start", {"ms": round(1000 * (time.perf_counter() - began), 1)})
