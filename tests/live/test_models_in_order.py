@@ -1,0 +1,242 @@
+"""Several language models, one behind the other, and the sentences of the documents behind all of them."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fake_llm import (
+    FakeLanguageModel,
+    cites,
+    delta,
+    event,
+    fake_language_model,
+    hangs,
+    message,
+    refuses,
+    says,
+    sends,
+    writes,
+)
+from tests.fake_llm import chunk as said
+from tests.processes import Backends, Sent, Service
+
+QUESTION = "When does the bakery open?"
+TEXT = "The bakery opens at six. It sells rye bread. Ask for Olga."
+
+
+@pytest.fixture(scope="module")
+def first() -> Iterator[FakeLanguageModel]:
+    with fake_language_model() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[FakeLanguageModel]:
+    with fake_language_model() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def chain(
+    backends: Backends,
+    first: FakeLanguageModel,
+    second: FakeLanguageModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    behind = {"kind": "anthropic", "base_url": second.url, "model": "second", "price_in": 100, "price_out": 1000}
+    env = {
+        **backends.env,
+        "RAG_LLM__BASE_URL": first.url,
+        "RAG_LLM__MODEL": "first",
+        "RAG_LLM__FALLBACKS": json.dumps([behind]),
+        "RAG_LLM__FALLBACK_TO_EXTRACTIVE": "true",
+        "RAG_LLM__FIRST_TOKEN_S": "1",
+        "RAG_LLM__BETWEEN_TOKENS_S": "1",
+        "RAG_LLM__RETRIES": "1",
+        "RAG_LLM__BREAKER_FAILURES": "1000",
+        "RAG_LLM__PRICE_IN": "1",
+        "RAG_LLM__PRICE_OUT": "10",
+    }
+    with Service.start(tmp_path_factory.mktemp("home"), env) as service:
+        service.ingest("default", {"bakery.txt": TEXT.encode()})
+        yield service
+
+
+@pytest.fixture(scope="module")
+def documents(
+    backends: Backends, first: FakeLanguageModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """One Anthropic model that gets its passages as documents, and is soon left alone."""
+    env = {
+        **backends.env,
+        "RAG_LLM__KIND": "anthropic",
+        "RAG_LLM__BASE_URL": first.url.removesuffix("/v1"),
+        "RAG_LLM__MODEL": "claude",
+        "RAG_LLM__API_KEY": "sesame",
+        "RAG_LLM__CITATIONS": "documents",
+        "RAG_LLM__FIRST_TOKEN_S": "20",
+        "RAG_LLM__RETRIES": "0",
+        "RAG_LLM__BREAKER_FAILURES": "2",
+        "RAG_LLM__BREAKER_S": "1",
+    }
+    with Service.start(tmp_path_factory.mktemp("home"), env) as service:
+        service.ingest("default", {"bakery.txt": TEXT.encode()})
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def fresh(first: FakeLanguageModel, second: FakeLanguageModel) -> None:
+    first.reset()
+    second.reset()
+
+
+def names(events: list[Sent]) -> list[str]:
+    return [event.name for event in events if event.name not in ("started", "retrieved")]
+
+
+def test_a_busy_model_is_asked_again(chain: Service, first: FakeLanguageModel, second: FakeLanguageModel) -> None:
+    first.then(refuses("429 Too Many Requests", "busy", Retry_After="0"), says("At six [1]."))
+    answer = chain.answer(QUESTION)
+    assert (answer["text"], answer["model"], len(first.requests), second.requests) == ("At six [1].", "first", 2, [])
+
+
+def test_usage_and_cost_are_told(chain: Service, first: FakeLanguageModel) -> None:
+    first.then(says("At ", "six."), says("At six.", usage=False))
+    counted, guessed = chain.answer(QUESTION)["usage"], chain.answer(QUESTION)["usage"]
+    assert counted == {
+        "prompt_tokens": 7,
+        "completion_tokens": 2,
+        "total_tokens": 9,
+        "reasoning_tokens": None,
+        "estimated": False,
+        "cost": pytest.approx(27e-6),
+    }
+    assert guessed["estimated"]
+    assert guessed["prompt_tokens"] > 100
+    assert guessed["cost"] == pytest.approx((guessed["prompt_tokens"] + 10 * guessed["completion_tokens"]) / 1e6)
+
+
+def test_before_its_first_token_a_model_is_replaced_without_a_trace_in_the_text(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    first.then(refuses("401 Unauthorized", "bad key"))
+    second.then(writes("At six [1]."))
+    events = list(chain.stream(QUESTION))
+    assert names(events) == ["text", "citation", "done"]
+    assert (events[0].data["model"], events[-1].data["model"]) == ("first", "second")
+    assert events[-1].data["usage"]["cost"] == pytest.approx((11 * 100 + 5 * 1000) / 1e6)
+
+
+def test_after_its_first_token_the_text_and_its_citations_are_taken_back(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    first.then(sends(said("It opens at six [1]. And"), ends=False))
+    second.then(writes("Olga", " knows [1]."))
+    events = list(chain.stream(QUESTION))
+    assert names(events) == ["text", "citation", "reset", "text", "citation", "done"]
+    reset, done = next(event.data for event in events if event.name == "reset"), events[-1].data
+    assert reset["offset"] == 0
+    assert reset["reason"] == "first failed (language_model_broken); second answers instead"
+    assert (done["text"], sum(done["grounding"].values())) == ("Olga knows [1].", 1)
+    assert len(first.requests) == 1
+    assert done["usage"]["estimated"]
+    assert done["usage"]["prompt_tokens"] > 100
+    kept = chain.http.get(f"/api/v1/answers/{events[0].data['answer_id']}").json()
+    assert (kept["text"], kept["model"], len(kept["citations"])) == ("Olga knows [1].", "second", 1)
+    [citation] = kept["citations"]
+    assert kept["text"][citation["answer_start"] : citation["answer_end"]] == "Olga knows"
+
+
+def test_when_no_model_answers_the_documents_do(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    first.then(sends(said("It opens "), ends=False))
+    second.then(refuses("403 Forbidden", "no"))
+    events = list(chain.stream(QUESTION))
+    assert names(events)[:2] == ["text", "reset"]
+    done = events[-1].data
+    assert (done["model"], done["outcome"]) == ("extractive", "answered")
+    assert "The bakery opens at six." in done["text"]
+    assert done["grounding"]["supported"] >= 1
+
+
+def test_reasoning_is_no_part_of_the_answer_and_shown_only_when_asked_for(
+    chain: Service, first: FakeLanguageModel
+) -> None:
+    thinking = [said("<think>Bread"), said("? No.</think>\nAt six [1]."), said(finish_reason="stop")]
+    first.then(sends(*thinking), sends(*thinking))
+    events = list(chain.stream(QUESTION))
+    assert names(events) == ["text", "citation", "done"]
+    assert events[-1].data["text"] == "At six [1]."
+    assert events[-1].data["usage"]["reasoning_tokens"] == 3
+    asked = list(chain.stream(QUESTION, reasoning=True))
+    assert "".join(event.data["text"] for event in asked if event.name == "reasoning") == "Bread? No."
+    assert asked[-1].data["text"] == "At six [1]."
+    first.then(sends(*thinking))
+    assert chain.answer(QUESTION, reasoning=True)["reasoning"] == "Bread? No."
+
+
+def test_the_models_own_citations_point_at_the_words_that_it_names(
+    documents: Service, first: FakeLanguageModel
+) -> None:
+    cited = cites(0, 25, 44, "It sells rye bread.")
+    first.then(writes("There is ", ("rye bread", [cited]), ".", thinking="Hm."))
+    answer = documents.answer("What does the bakery sell?")
+    assert answer["text"] == "There is rye bread [1]."
+    [citation] = answer["citations"]
+    assert (citation["quote"], citation["start"], citation["end"]) == ("It sells rye bread.", 25, 44)
+    assert answer["text"][citation["answer_start"] : citation["answer_end"]] == "There is rye bread"
+    assert (answer["finish_reason"], answer["usage"]["total_tokens"]) == ("stop", 16)
+    assert "x-api-key: sesame" in first.headers[0].lower()
+    assert "authorization:" not in first.headers[0].lower()
+    [request] = first.requests
+    assert request["messages"][0]["content"][0]["source"]["data"] == TEXT
+
+
+@pytest.mark.parametrize("before_head", [True, False])
+def test_stop_closes_the_connection_while_the_first_token_is_waited_for(
+    documents: Service, first: FakeLanguageModel, before_head: bool
+) -> None:
+    first.then(hangs(before_head=before_head))
+    events = documents.stream(QUESTION)
+    begun = next(events)
+    assert first.asked.wait(10)
+    stopped = documents.http.post(f"/api/v1/answers/{begun.data['answer_id']}/cancel")
+    assert stopped.json()["outcome"] == "cancelled"
+    assert first.closed_by_peer.wait(1)
+    assert list(events)[-1].data["outcome"] == "cancelled"
+
+
+def test_stop_in_the_middle_of_a_message_keeps_its_text(documents: Service, first: FakeLanguageModel) -> None:
+    async def script(writer: asyncio.StreamWriter) -> None:
+        await sends(*message("x")[:3], delta(0, "text_delta", text="At six"), event("ping"), ends=False)(writer)
+        await asyncio.sleep(3600)
+
+    first.then(script)
+    events = documents.stream(QUESTION)
+    seen = [next(events) for _ in range(3)]
+    assert seen[-1].name == "text"
+    stopped = documents.http.post(f"/api/v1/answers/{seen[0].data['answer_id']}/cancel")
+    assert (stopped.json()["outcome"], stopped.json()["text"]) == ("cancelled", "At six")
+    assert first.closed_by_peer.wait(1)
+    list(events)
+
+
+def test_a_model_that_keeps_failing_is_left_alone_and_shown(documents: Service, first: FakeLanguageModel) -> None:
+    first.then(refuses("500 Internal Server Error", "oops"), refuses("500 Internal Server Error", "oops"))
+    codes = []
+    for _ in range(3):
+        events = list(documents.stream(QUESTION))
+        codes.append(events[-1].data["error"]["code"])
+    assert codes == ["language_model_broken", "language_model_broken", "language_model_unavailable"]
+    assert len(first.requests) == 2
+    ready = documents.http.get("/readyz")
+    assert ready.status_code == 200
+    assert "kept failing" in ready.json()["checks"]["language_model claude"]
+    assert 'rag_language_model_rests{model="claude"' in documents.http.get("/metrics").text
+    time.sleep(1.1)
+    assert documents.answer(QUESTION)["text"] == "Hello [1]."
+    assert documents.http.get("/readyz").json()["checks"]["language_model claude"] == "ok"
