@@ -19,7 +19,7 @@ from rag_api.errors import NothingAccepted
 from rag_api.services.library import DEFAULT_COLLECTION, Library
 from rag_api.services.uploads import Upload
 from rag_api.settings import Settings, load_settings
-from rag_api.web import answers, collections, documents, errors, jobs, search, system
+from rag_api.web import answers, collections, conversations, documents, errors, jobs, search, system
 from rag_api.web.deps import authenticate
 from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
 from rag_api.wiring import Services, open_services
@@ -51,7 +51,16 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     )
     app.state.admin_key = settings.admin_key.get_secret_value()
     errors.install(app)
-    for router in (collections.router, documents.router, search.router, jobs.router, jobs.upkeep, answers.router):
+    for router in (
+        collections.router,
+        documents.router,
+        search.router,
+        jobs.router,
+        jobs.upkeep,
+        answers.router,
+        conversations.router,
+        conversations.feedback,
+    ):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
     app.include_router(system.router)
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)

@@ -1,5 +1,7 @@
 """What can go wrong, as the outside sees it; `code` is the class in snake case, the status is `web.errors.STATUS`.
 
+This file is longer than the others because the whole tree is in one place.
+
 RagError
 ├── InvalidRequest               something asked for makes no sense
 │   ├── InvalidFilter
@@ -11,7 +13,8 @@ RagError
 │   ├── CollectionNotFound
 │   ├── DocumentNotFound
 │   ├── JobNotFound
-│   └── AnswerNotFound
+│   ├── AnswerNotFound
+│   └── ConversationNotFound
 ├── CollectionExists
 ├── JobRunning                   another one of its kind is at it
 ├── JobFinished                  too late to cancel, too early to retry
@@ -114,6 +117,11 @@ class JobNotFound(NotFound):
 class AnswerNotFound(NotFound):
     def __init__(self, answer_id: str) -> None:
         super().__init__(f"there is no answer {answer_id!r}")
+
+
+class ConversationNotFound(NotFound):
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"there is no conversation {conversation_id!r}; GET /api/v1/conversations lists them")
 
 
 class CollectionExists(RagError):

@@ -109,6 +109,12 @@ class AnswerSettings(BaseModel):
     sentences: int = Field(3, ge=1, le=20, description="sentences of an extractive answer at most")
     orphan_s: float = Field(30, ge=0, description="seconds that an answer goes on without a reader")
     cache: Literal["off"] = Field("off", description="answers are made anew each time")
+    history_turns: int = Field(6, ge=0, le=100, description="turns of a conversation that a question sees")
+    history_chars: int = Field(4_000, ge=0, description="characters of them in a prompt")
+    condense: Literal["auto", "rule", "off"] = Field(
+        "auto", description="how a follow-up question is made to stand alone: by the language model if there is one"
+    )
+    condense_s: float = Field(10, gt=0, description="seconds that the language model has for it; then by rule")
     kept: int = Field(200, ge=1, description="finished answers that are kept in memory; the others are read from disk")
     kept_days: float = Field(30, gt=0, description="days that an answer can be read again and resumed")
     running: int = Field(1_000, ge=1, description="answers in progress at once; beyond, 503")

@@ -22,6 +22,8 @@ from rag_api.db.database import Database
 from rag_api.errors import InvalidSettings
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.comparing import Comparer
+from rag_api.services.conversations import ConversationOptions, Conversations
+from rag_api.services.feedback import Feedback
 from rag_api.services.feeds import Feeds
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.health import Health
@@ -60,6 +62,8 @@ class Services:
     answerer: Answerer
     gatekeeper: Gatekeeper
     runs: Runs
+    conversations: Conversations
+    feedback: Feedback
     health: Health
 
 
@@ -99,21 +103,28 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(gatekeeper.close)
         comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
         model, models = await _open_language_model(settings, comparer, stack)
+        prompts, quotes = load_prompts(settings), isinstance(model, ExtractiveModel)
+        talk = ConversationOptions(answers.history_turns, answers.condense, answers.condense_s)
+        conversations = Conversations(
+            answer_log, journal, runs, model=None if quotes else model, prompts=prompts, options=talk
+        )
         answerer = Answerer(
             library,
             retriever,
             model,
-            load_prompts(settings),
+            prompts,
             gatekeeper=gatekeeper,
             comparer=comparer,
             runs=runs,
-            options=AnswererOptions(answers.passages, answers.budget_chars, isinstance(model, ExtractiveModel)),
+            conversations=conversations,
+            options=AnswererOptions(answers.passages, answers.budget_chars, answers.history_chars, quotes),
         )
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
         feeds = Feeds(library, make_fetcher(settings))
         jobs = Jobs(stores.db, stores.embedders)
-        yield Services(library, feeds, stores.files, jobs, retriever, answerer, gatekeeper, runs, health)
+        reading = (retriever, answerer, gatekeeper, runs, conversations, Feedback(answer_log, runs))
+        yield Services(library, feeds, stores.files, jobs, *reading, health)
 
 
 @asynccontextmanager

@@ -22,6 +22,10 @@ _TRAILING = re.compile(r"(?:\s*\[[\d,; ]{1,20}\])*\s*\Z")
 SENTENCE_CHARS = 2_000
 
 
+def without_markers(text: str) -> str:
+    return _MARKER.sub("", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Cited:
     """The marker's number and the span of the answer that it stands for."""

@@ -18,6 +18,8 @@ class Started:
     conversation_id: str | None
     collection: str
     model: str
+    question: str = ""
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Answer:
     conversation_id: str | None = None
     collection: str = ""
     model: str = ""
+    question: str = ""
+    parent_id: str | None = None
     text: str = ""
     reasoning: str = ""
     outcome: str | None = None
@@ -136,6 +140,7 @@ def fold(events: Iterable[Event]) -> Answer:
             case Started():
                 answer.answer_id, answer.conversation_id = event.answer_id, event.conversation_id
                 answer.collection, answer.model = event.collection, event.model
+                answer.question, answer.parent_id = event.question, event.parent_id
             case Retrieved():
                 answer.passages = event.passages
             case Reasoned():

@@ -18,8 +18,17 @@ TITLES_NAMED = 3
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "answer.system.md": frozenset({"instructions"}),
     "answer.user.md": frozenset({"passages", "question"}),
+    "condense.user.md": frozenset({"history", "question"}),
     "refusal.md": frozenset({"titles"}),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """What was asked and answered earlier in a conversation."""
+
+    question: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +72,29 @@ class Prompts:
                     f"the prompt template {name} uses {sorted(used)}, it must use exactly {sorted(variables)}"
                 )
 
-    def answer(self, question: str, passages: Sequence[Passage], *, instructions: str | None) -> Prompt:
+    def answer(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        instructions: str | None,
+        history: Sequence[PastTurn] = (),
+        standalone: str = "",
+    ) -> Prompt:
+        """`standalone` is the question without what it leans on in the history; unset: it leans on nothing."""
+        past = (
+            message for turn in history for message in (Message("user", turn.question), Message("assistant", turn.text))
+        )
         messages = (
             Message("system", self._render("answer.system.md", instructions=instructions)),
+            *past,
             Message("user", self._render("answer.user.md", question=question, passages=passages)),
         )
-        return Prompt(messages, question, tuple(passages))
+        return Prompt(messages, standalone or question, tuple(passages))
+
+    def condense(self, question: str, history: Sequence[PastTurn]) -> Prompt:
+        text = self._render("condense.user.md", question=question, history=history)
+        return Prompt((Message("user", text),), question, ())
 
     def refusal(self, passages: Sequence[Passage] = ()) -> str:
         """One sentence that names the documents that came nearest."""

@@ -1,7 +1,4 @@
-"""The log of answers, kept beside the catalogue: written all the time, read rarely, and worth no backup.
-
-A run's events come in batches, each a row. Another layout of the tables gets other names, and begins an empty log.
-"""
+"""The log of answers, kept beside the catalogue, as it is written all the time. A run's events come in batches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -9,55 +6,15 @@ from functools import cache, partial
 from typing import Any, get_args, get_type_hints
 
 import orjson
-from sqlalchemy import (
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
 
 from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, is_end
 from rag_api.core.hits import IndexedChunk, Passage
+from rag_api.db.answer_tables import batches, feedback, runs, shown
 from rag_api.db.database import Connection, now
 
-RUNNING, OVER, REDACTED, EXPIRED = "running", "over", "redacted", "expired"
+RUNNING, OVER, REDACTED, EXPIRED, DROPPED = "running", "over", "redacted", "expired", "dropped"
 IDS_A_QUERY = 300
-metadata = MetaData()
-
-runs = Table(
-    "answer_runs_1",
-    metadata,
-    Column("answer_id", String, primary_key=True),
-    Column("collection", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("started_at", String, nullable=False),
-    Index("ix_answer_runs_1_state", "state", "started_at"),
-)
-batches = Table(
-    "answer_events_1",
-    metadata,
-    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
-    Column("seq", Integer, primary_key=True),  # of the first event in it
-    Column("events", LargeBinary, nullable=False),
-)
-shown = Table(
-    "answer_documents_1",
-    metadata,
-    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
-    Column("document_id", String, primary_key=True),
-    Index("ix_answer_documents_1_document", "document_id"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +26,12 @@ class Batch:
     events: Sequence[Event]
 
 
-async def create(db: Connection) -> None:
-    for table in metadata.sorted_tables:
-        await db.execute(CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            await db.execute(CreateIndex(index, if_not_exists=True))
-
-
 async def append(db: Connection, written: Sequence[Batch]) -> None:
     """Of runs that are there or begin with the batch. What is for a redacted run is left out."""
     for batch in written:
         if isinstance(first := batch.events[0], Started):
-            row = {"answer_id": batch.answer_id, "collection": first.collection, "state": RUNNING, "started_at": now()}
-            await db.execute(insert(runs), row)
+            row = {name: getattr(first, name) for name in ("answer_id", "collection", "conversation_id", "parent_id")}
+            await db.execute(insert(runs), row | {"state": RUNNING, "started_at": now()})
     ids = list({batch.answer_id for batch in written})
     alive: set[str] = set()
     for at in range(0, len(ids), IDS_A_QUERY):
@@ -131,15 +81,24 @@ async def redact(db: Connection, answer_ids: Sequence[str], *, document_id: str 
     query = select(runs.c.answer_id).where(
         or_(runs.c.answer_id.in_(answer_ids), runs.c.answer_id.in_(of_document), runs.c.collection == collection)
     )
-    await _empty(db, list((await db.execute(query)).scalars()), REDACTED)
+    await _empty(db, query, REDACTED, besides=(feedback,))
+
+
+async def drop(db: Connection, conversation_id: str) -> None:
+    """The answers of a conversation that is deleted."""
+    query = select(runs.c.answer_id).where(runs.c.conversation_id == conversation_id)
+    await _empty(db, query, DROPPED, besides=(feedback,))
 
 
 async def expire(db: Connection, before: str, *, limit: int) -> int:
-    """Empties runs that began before a moment; how many."""
-    query = select(runs.c.answer_id).where(runs.c.state == OVER, runs.c.started_at < before).limit(limit)
-    old = list((await db.execute(query)).scalars())
-    await _empty(db, old, EXPIRED)
-    return len(old)
+    """Empties runs that began before a moment, belong to no conversation and were not rated; how many."""
+    query = select(runs.c.answer_id).where(
+        runs.c.state == OVER,
+        runs.c.started_at < before,
+        runs.c.conversation_id.is_(None),
+        runs.c.answer_id.not_in(select(feedback.c.answer_id)),
+    )
+    return await _empty(db, query.limit(limit), EXPIRED)
 
 
 async def documents_shown(db: Connection) -> set[str]:
@@ -152,12 +111,14 @@ def documents_in(events: Sequence[Event]) -> set[str]:
     return {passage.chunk.document_id for event in found for passage in event.passages}
 
 
-async def _empty(db: Connection, answer_ids: Sequence[str], state: str) -> None:
+async def _empty(db: Connection, query: Select[Any], state: str, *, besides: Sequence[Table] = ()) -> int:
+    answer_ids = list((await db.execute(query)).scalars())
     for at in range(0, len(answer_ids), IDS_A_QUERY):
         some = answer_ids[at : at + IDS_A_QUERY]
-        for table in (batches, shown):
+        for table in (batches, shown, *besides):
             await db.execute(delete(table).where(table.c.answer_id.in_(some)))
         await db.execute(update(runs).where(runs.c.answer_id.in_(some)).values(state=state))
+    return len(answer_ids)
 
 
 def _encoded(events: Sequence[Event]) -> bytes:

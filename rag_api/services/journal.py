@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 from rag_api.core.events import Event, Failed, is_end
-from rag_api.db import answers, documents
+from rag_api.db import answer_tables, answers, documents
 from rag_api.db.database import Database
 from rag_api.errors import AnswerNotFound, AnswerRedacted, ContentGone, Interrupted, StorageFull
 from rag_api.telemetry import log
@@ -35,7 +35,7 @@ class Journal:
 
     async def __aenter__(self) -> "Journal":
         """Runs that an earlier process left unfinished end here; what was deleted meanwhile is redacted."""
-        await self._store.change(answers.create)
+        await self._store.change(answer_tables.create)
         cut = await self._store.change(answers.interrupt, Failed(Interrupted().code, INTERRUPTED, None))
         if cut:
             log(__name__).info("answers were interrupted", answers=cut)
@@ -51,7 +51,7 @@ class Journal:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._flush()
+        await self.flush()
 
     def add(self, answer_id: str, seq: int, event: Event) -> None:
         """To be written soon. A run whose events could not be kept for want of room is left out from then on."""
@@ -77,6 +77,8 @@ class Journal:
         state, events = found
         if state == answers.REDACTED:
             raise AnswerRedacted
+        if state == answers.DROPPED:
+            raise ContentGone(f"answer {answer_id!r} was deleted with its conversation")
         if state == answers.EXPIRED:
             raise ContentGone(
                 f"answer {answer_id!r} is over {self._kept_days:g} days old and has been dropped; ask again"
@@ -97,12 +99,13 @@ class Journal:
             await self._news.wait()
             await asyncio.sleep(FLUSH_S)
             try:
-                await self._flush()
+                await self.flush()
             except Exception as error:  # noqa: BLE001 - a disk may be full: readers are served from memory meanwhile
                 log(__name__).warning("the log of answers can't be written; trying again", reason=str(error))
                 await asyncio.sleep(RETRY_S)
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """What runs have said so far can be read from the log when this returns."""
         async with self._turn:
             await self._write()
 

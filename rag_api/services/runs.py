@@ -41,6 +41,11 @@ class Run:
         return any(passage.chunk.document_id == document_id for event in found for passage in event.passages)
 
     @property
+    def conversation_id(self) -> str | None:
+        first = self.log[0]
+        return first.conversation_id if isinstance(first, Started) else None
+
+    @property
     def collection(self) -> str:
         first = self.log[0]
         return first.collection if isinstance(first, Started) else ""
@@ -180,6 +185,14 @@ class Runs:
     async def redact_collection(self, name: str) -> None:
         redacted = await self._redact([run for run in self._runs.values() if run.collection == name])
         await self._redact_journal(redacted, collection=name)
+
+    async def forget_conversation(self, conversation_id: str) -> None:
+        """Stops what is being said in it; nothing of it is in memory when this returns."""
+        mine = [run for run in self._runs.values() if run.conversation_id == conversation_id]
+        for run in mine:
+            run.stop("asked")
+            await run.join()
+            self._runs.pop(run.answer_id, None)
 
     async def _redact_journal(self, answer_ids: Sequence[str], **of: str) -> None:
         try:

@@ -29,6 +29,8 @@ async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
             instructions=body.instructions,
             sampling=Sampling(body.temperature, body.max_tokens),
             reasoning=body.reasoning,
+            conversation_id=body.conversation_id,
+            again=body.again,
         )
     )
     if body.stream:

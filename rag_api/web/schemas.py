@@ -138,6 +138,8 @@ class AskIn(In):
     instructions: str | None = Field(None, max_length=20_000, description="added to the system prompt")
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    conversation_id: str | None = Field(None, max_length=200, description='of one that is there, or "new"')
+    again: str | None = Field(None, max_length=200, description="an answer of the conversation to give anew, beside it")
     reasoning: bool = Field(False, description="also show what the language model thinks aloud, if it does")
 
 
@@ -214,6 +216,8 @@ def answer_out(answer: Answer) -> dict[str, Any]:
     return {
         "answer_id": answer.answer_id,
         "conversation_id": answer.conversation_id,
+        "parent_id": answer.parent_id,
+        "question": answer.question,
         "collection": answer.collection,
         "model": answer.model,
         "text": answer.text,

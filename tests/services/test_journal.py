@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from rag_api.core.events import Done, Event, Failed, Retrieved, Started, TextAppended
 from rag_api.core.hits import IndexedChunk, Passage
-from rag_api.db import answers, collections
+from rag_api.db import answer_tables, answers, collections
 from rag_api.db.database import Database, migrate
 from rag_api.errors import AnswerNotFound, AnswerRedacted, ContentGone, StorageFull
 from rag_api.services import journal as journal_module
@@ -115,7 +115,7 @@ async def test_old_runs_are_dropped_and_said_to_be(store: Database, catalogue: D
         write(journal, "ans_new", run("ans_new"))
     old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
     async with store.write() as db:
-        await db.execute(update(answers.runs).where(answers.runs.c.answer_id == "ans_old").values(started_at=old))
+        await db.execute(update(answer_tables.runs).where(answer_tables.runs.c.answer_id == "ans_old").values(started_at=old))
     async with Journal(store, catalogue, kept_days=2) as journal:
         await asyncio.sleep(0.3)
         with pytest.raises(ContentGone, match="ans_old.*2 days"):

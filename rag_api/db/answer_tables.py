@@ -1,0 +1,62 @@
+"""The tables of the answers' log. Another layout gets other names, and begins an empty log."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from rag_api.db.database import Connection
+
+metadata = MetaData()
+
+runs = Table(
+    "answer_runs_1",
+    metadata,
+    Column("answer_id", String, primary_key=True),
+    Column("collection", String, nullable=False),
+    Column("conversation_id", String),
+    Column("parent_id", String),  # the answer that this one goes on from
+    Column("state", String, nullable=False),
+    Column("started_at", String, nullable=False),
+    Index("ix_answer_runs_1_state", "state", "started_at"),
+    Index("ix_answer_runs_1_conversation", "conversation_id", "started_at"),
+)
+batches = Table(
+    "answer_events_1",
+    metadata,
+    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),  # of the first event in it
+    Column("events", LargeBinary, nullable=False),
+)
+shown = Table(
+    "answer_documents_1",
+    metadata,
+    Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
+    Column("document_id", String, primary_key=True),
+    Index("ix_answer_documents_1_document", "document_id"),
+)
+conversations = Table(
+    "answer_conversations_1",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("updated_at", String, nullable=False),
+    Index("ix_answer_conversations_1_updated", "updated_at", "id"),
+)
+feedback = Table(
+    "answer_feedback_1",
+    metadata,
+    Column("answer_id", String, primary_key=True),
+    Column("rating", Integer, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("answer", LargeBinary, nullable=False),  # what was rated, as it was then
+    Index("ix_answer_feedback_1_created", "created_at", "answer_id"),
+)
+
+
+async def create(db: Connection) -> None:
+    """What is not there yet."""
+    for table in metadata.sorted_tables:
+        await db.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            await db.execute(CreateIndex(index, if_not_exists=True))

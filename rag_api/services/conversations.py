@@ -1,0 +1,138 @@
+"""What was said earlier: turns of a conversation, and how a follow-up question becomes one that stands alone."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_api.core.citing import without_markers
+from rag_api.core.condensing import standalone
+from rag_api.core.events import Answer, fold
+from rag_api.core.ports import LanguageModel, Sampling
+from rag_api.core.prompts import PastTurn, Prompts
+from rag_api.db import answers, conversations
+from rag_api.db.conversations import ConversationRow
+from rag_api.db.database import Database
+from rag_api.db.rows import Page
+from rag_api.errors import AnswerNotFound, LanguageModelError
+from rag_api.services.journal import Journal
+from rag_api.services.runs import Runs
+from rag_api.telemetry import log
+
+TITLE_CHARS = 80
+CONDENSED_CHARS = 1_000
+CONDENSED_TOKENS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which conversation a question is asked, and what was said before it, the latest last."""
+
+    conversation_id: str | None = None
+    parent_id: str | None = None
+    history: tuple[PastTurn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationOptions:
+    """`condense`: by the language model where there is one (auto), by rule, or off; within `condense_s`."""
+
+    turns: int
+    condense: Literal["auto", "rule", "off"]
+    condense_s: float
+
+
+class Conversations:
+    def __init__(
+        self,
+        store: Database,
+        journal: Journal,
+        runs: Runs,
+        *,
+        model: LanguageModel | None,
+        prompts: Prompts,
+        options: ConversationOptions,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._runs = runs
+        self._model = model
+        self._prompts = prompts
+        self._options = options
+
+    async def create(self, title: str = "") -> ConversationRow:
+        return await self._store.change(conversations.create, title[:TITLE_CHARS])
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[ConversationRow]:
+        return await self._store.ask(conversations.page, limit=limit, cursor=cursor)
+
+    async def get(self, conversation_id: str) -> tuple[ConversationRow, list[Answer]]:
+        """With its turns, those of all branches, in the order in which they were asked."""
+        await self._journal.flush()
+        row = await self._store.ask(conversations.get, conversation_id)
+        found = await self._store.ask(conversations.turns, conversation_id)
+        return row, await self._said([turn.answer_id for turn in found])
+
+    async def rename(self, conversation_id: str, title: str) -> ConversationRow:
+        return await self._store.change(conversations.change, conversation_id, title=title)
+
+    async def delete(self, conversation_id: str) -> None:
+        """With all that was said in it; what is being said is stopped."""
+        await self._store.ask(conversations.get, conversation_id)
+        await self._runs.forget_conversation(conversation_id)
+        await self._journal.flush()
+        await self._store.change(conversations.remove, conversation_id)
+
+    async def place(self, conversation_id: str | None, question: str, *, again: str | None = None) -> Place:
+        """Where the question is asked: after the last turn, or `again`, beside a turn that is there.
+
+        `conversation_id` "new" begins one. Raises ConversationNotFound and AnswerNotFound.
+        """
+        if conversation_id is None:
+            return Place()
+        if conversation_id == "new":
+            return Place((await self.create(question)).id)
+        await self._journal.flush()
+        row = await self._store.ask(conversations.get, conversation_id)
+        found = await self._store.ask(conversations.turns, conversation_id)
+        await self._store.change(conversations.change, row.id)
+        parents = {turn.answer_id: turn.parent_id for turn in found}
+        if again is not None and again not in parents:
+            raise AnswerNotFound(again)
+        parent = parents[again] if again is not None else found[-1].answer_id if found else None
+        branch = conversations.chain(found, parent)[-self._options.turns :]
+        said = [answer for answer in await self._said(branch) if answer.question]
+        past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in said)
+        return Place(row.id, parent, past)
+
+    async def condense(self, question: str, history: Sequence[PastTurn]) -> str:
+        """The question as the index is asked: with what it leans on in the turns before."""
+        if not history or self._options.condense == "off":
+            return question
+        if self._model and self._options.condense == "auto":
+            try:
+                if said := await self._condensed(self._model, question, history):
+                    return said
+            except (LanguageModelError, TimeoutError) as error:
+                log(__name__).warning("condensing by rule", reason=str(error) or "the language model took too long")
+        return standalone(question, [turn.question for turn in history])
+
+    async def _condensed(self, model: LanguageModel, question: str, history: Sequence[PastTurn]) -> str:
+        prompt = self._prompts.condense(question, history)
+        pieces: list[str] = []
+        async with (
+            asyncio.timeout(self._options.condense_s),
+            aclosing(model.stream(prompt, Sampling(0, CONDENSED_TOKENS))) as stream,
+        ):
+            async for piece in stream:
+                if piece.turn:
+                    pieces.clear()
+                pieces.append(piece.text)
+        lines = "".join(pieces).strip().splitlines()
+        return lines[-1].strip()[:CONDENSED_CHARS] if lines else ""
+
+    async def _said(self, answer_ids: Sequence[str]) -> list[Answer]:
+        """What is left of them: a redacted one is not."""
+        found = [await self._store.ask(answers.load, answer_id) for answer_id in answer_ids]
+        return [fold(events) for _, events in filter(None, found) if events]

@@ -1,0 +1,130 @@
+"""Turns the pieces that a language model gives into the events of a run."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from ingest.documents import Span
+from rag_api.core.citing import CitationFinder, Cited
+from rag_api.core.events import Citation, Done, Outcome, Reasoned, Reset, TextAppended, grounding
+from rag_api.core.gating import Gate
+from rag_api.core.hits import Passage
+from rag_api.core.ports import Piece, Quote, Turn, Usage
+from rag_api.core.prompts import Prompts
+from rag_api.core.spending import total
+from rag_api.core.verifying import support
+from rag_api.services.runs import Run
+from rag_api.telemetry import FIRST_TEXT_S
+
+NO_ANSWER: Literal["no_answer"] = "no_answer"  # the finish reason of a model that finds nothing to say
+
+
+class Writer:
+    """Turns pieces into the events of one run."""
+
+    def __init__(self, run: Run, passages: Sequence[Passage], began: float, *, shows_reasoning: bool) -> None:
+        self._run = run
+        self._shows_reasoning = shows_reasoning
+        self._passages = passages
+        self._began = began
+        self._finder = CitationFinder(len(passages))
+        self._citations: list[Citation] = []
+        self._length = 0
+        self._has_reasoned = False
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.gate: Gate | None = None
+        self.timings_ms: dict[str, float] = {}
+
+    def elapsed_ms(self) -> float:
+        return round(1000 * (time.perf_counter() - self._began), 1)
+
+    def take(self, piece: Piece) -> None:
+        if piece.turn:
+            self._start_over(piece.turn)
+        if piece.usage:
+            self.usage = total(self.usage, piece.usage)
+        self.finish_reason = piece.finish_reason or self.finish_reason
+        if piece.reasoning and self._shows_reasoning:
+            self._has_reasoned = True
+            self._run.append(Reasoned(piece.reasoning))
+        if piece.text:
+            self._append(*self._finder.feed(piece.text), piece.quotes)
+
+    def end(self, prompts: Prompts) -> None:
+        if self.finish_reason == NO_ANSWER:
+            self.refuse(prompts.refusal(self._passages))
+        else:
+            self.finish("answered")
+
+    def refuse(self, text: str) -> None:
+        self._append(text, [])
+        self._done(NO_ANSWER, text)
+
+    def finish(self, outcome: Outcome) -> None:
+        self._append(*self._finder.finish())
+        self._done(outcome, self._finder.text)
+
+    def _start_over(self, turn: Turn) -> None:
+        """Another model goes on, from the beginning."""
+        self.model = turn.model
+        if self._length or self._has_reasoned:
+            self._run.append(Reset(0, f"{turn.reason}; {turn.model} answers instead"))
+        self._finder = CitationFinder(len(self._passages))
+        self._citations.clear()
+        self._length = 0
+
+    def _append(self, text: str, cited: Sequence[Cited], quotes: Sequence[Quote] = ()) -> None:
+        if text:
+            if "first_text" not in self.timings_ms:
+                self.timings_ms["first_text"] = self.elapsed_ms()
+                FIRST_TEXT_S.observe(self.timings_ms["first_text"] / 1000)
+            self._run.append(TextAppended(self._length, text))
+            self._length += len(text)
+        for one in cited:
+            named: list[Quote | None] = [quote for quote in quotes if quote.n == one.n]
+            for quote in named or [None]:
+                citation = _citation(one, self._finder.text, self._passages[one.n - 1], quote)
+                self._citations.append(citation)
+                self._run.append(citation)
+
+    def _done(self, outcome: Outcome, text: str) -> None:
+        self.timings_ms["total"] = self.elapsed_ms()
+        self._run.append(
+            Done(
+                outcome,
+                self.finish_reason,
+                text,
+                self.usage,
+                self.timings_ms,
+                grounding(self._citations),
+                self.gate,
+                self.model,
+            )
+        )
+
+
+def _citation(cited: Cited, answer: str, passage: Passage, quote: Quote | None) -> Citation:
+    """`quote`: what the model itself says it rests on; else it is the sentence that comes closest."""
+    chunk, claim = passage.chunk, cited.answer.of(answer)
+    if quote:
+        span = Span(quote.start, quote.end)
+        found = replace(support(claim, span.of(chunk.text)), span=span)
+    else:
+        found = support(claim, chunk.text)
+    return Citation(
+        n=cited.n,
+        answer_start=cited.answer.start,
+        answer_end=cited.answer.end,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        version=chunk.version,
+        start=chunk.start + found.span.start,
+        end=chunk.start + found.span.end,
+        page=chunk.page,
+        quote=found.span.of(chunk.text),
+        verdict=found.verdict,
+        score=round(found.score, 3),
+    )
