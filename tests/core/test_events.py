@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rag_api.core.events import (
     Done,
     Event,
     Failed,
+    Reasoned,
     Reset,
     Retrieved,
     Started,
@@ -70,6 +72,17 @@ def test_a_reset_takes_back_the_text_after_its_offset_and_the_citations_of_it() 
     assert answer.citations == [cited(0, 5), cited(0, 6)]
 
 
+def test_reasoning_is_kept_apart_and_begins_anew_with_another_model() -> None:
+    events = [Reasoned("Hm, "), Reasoned("six?"), *texts("Six.")]
+    assert (fold(events).reasoning, fold(events).text) == ("Hm, six?", "Six.")
+    assert fold([*events, Reset(0, "fail-over"), Reasoned("Well.")]).reasoning == "Well."
+
+
+def test_the_model_is_the_one_that_answered_in_the_end() -> None:
+    assert fold([STARTED, DONE]).model == STARTED.model
+    assert fold([STARTED, replace(DONE, model="another")]).model == "another"
+
+
 def test_text_goes_on_after_a_reset() -> None:
     events = [*texts("Kept. Lost."), Reset(6, "fail-over"), TextAppended(6, "New."), cited(6, 10), DONE]
     assert (fold(events).text, fold(events).citations) == ("Kept. New.", [cited(6, 10)])
@@ -97,7 +110,7 @@ def test_grounding_counts_every_verdict() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(Started, "started"), (Retrieved, "retrieved"), (TextAppended, "text"), (Citation, "citation"), (Reset, "reset"),
+    [(Started, "started"), (Retrieved, "retrieved"), (Reasoned, "reasoning"), (TextAppended, "text"), (Citation, "citation"), (Reset, "reset"),
      (Done, "done"), (Failed, "failed")],
 )  # fmt: skip
 def test_events_have_the_names_that_readers_know(kind: type[Event], name: str) -> None:
