@@ -110,8 +110,8 @@ def test_grounding_counts_every_verdict() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(Started, "started"), (Retrieved, "retrieved"), (Reasoned, "reasoning"), (TextAppended, "text"), (Citation, "citation"), (Reset, "reset"),
-     (Done, "done"), (Failed, "failed")],
+    [(Started, "started"), (Retrieved, "retrieved"), (Reasoned, "reasoning"), (TextAppended, "text"),
+     (Citation, "citation"), (Reset, "reset"), (Done, "done"), (Failed, "failed")],
 )  # fmt: skip
 def test_events_have_the_names_that_readers_know(kind: type[Event], name: str) -> None:
     assert kind.type == name
