@@ -66,7 +66,7 @@ def endpoints(llm: LanguageModelSettings) -> list[Endpoint]:
     base_url = llm.base_url or (ANTHROPIC_URL if kind == "anthropic" else "")
     if not base_url or not llm.model:
         raise InvalidSettings("a language model needs both RAG_LLM__BASE_URL and RAG_LLM__MODEL")
-    first = Endpoint(kind, base_url, llm.model, llm.api_key.get_secret_value(), _prices(llm), SettingNames())
+    first = Endpoint(kind, base_url, llm.model, _key(llm), _prices(llm), SettingNames())
     return [_checked(first), *(_checked(_fallback(i, one)) for i, one in enumerate(llm.fallbacks))]
 
 
@@ -120,7 +120,7 @@ def _fallback(i: int, one: FallbackSettings) -> Endpoint:
     names = SettingNames(
         *(f"{name} of item {i + 1} in RAG_LLM__FALLBACKS" for name in ("base_url", "model", "api_key"))
     )
-    return Endpoint(one.kind, base_url, one.model, one.api_key.get_secret_value(), _prices(one), names)
+    return Endpoint(one.kind, base_url, one.model, _key(one), _prices(one), names)
 
 
 def _checked(endpoint: Endpoint) -> Endpoint:
@@ -132,7 +132,13 @@ def _checked(endpoint: Endpoint) -> Endpoint:
         raise InvalidSettings(
             f"{endpoint.settings.base_url}: {endpoint.base_url!r} is no URL such as http://host:port/v1"
         )
+    if not (endpoint.api_key.isascii() and endpoint.api_key.isprintable()):
+        raise InvalidSettings(f"{endpoint.settings.api_key} has characters that no header can carry; correct it")
     return endpoint
+
+
+def _key(one: LanguageModelSettings | FallbackSettings) -> str:
+    return one.api_key.get_secret_value().strip()
 
 
 def _prices(one: LanguageModelSettings | FallbackSettings) -> Prices | None:

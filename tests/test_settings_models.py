@@ -59,6 +59,14 @@ def test_a_base_url_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, url: 
         endpoints(load_settings().llm)
 
 
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("RAG_LLM__API_KEY", key)
+    with pytest.raises(InvalidSettings, match="RAG_LLM__API_KEY has characters") as caught:
+        endpoints(load_settings().llm)
+    assert key not in str(caught.value)
+
+
 def test_one_price_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_LLM__PRICE_IN", "1")
     with pytest.raises(InvalidSettings, match="price_in and price_out are given together"):

@@ -10,12 +10,14 @@ CITE_BY_DOCUMENTS = (
     "The passages come as documents. Cite them by the means that documents have; write no numbers in brackets."
 )
 
+TITLE_CHARS = 500
+
 
 def document(passage: Passage) -> dict[str, Any]:
     return {
         "type": "document",
         "source": {"type": "text", "media_type": "text/plain", "data": passage.chunk.text},
-        **({"title": passage.chunk.title} if passage.chunk.title else {}),
+        **({"title": passage.chunk.title[:TITLE_CHARS]} if passage.chunk.title else {}),
         **({"context": passage.chunk.section} if passage.chunk.section else {}),
         "citations": {"enabled": True},
     }

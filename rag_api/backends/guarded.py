@@ -38,19 +38,20 @@ class GuardedModel:
         self._retries = retries
         self._breaker = breaker
         self._prices = prices
-        self._last = "nothing yet"
+        self._last: LanguageModelError | None = None
         self.name = model.name
         self.server = server
         MODEL_RESTS.labels(self.name, server).set_function(lambda: self._breaker.state(time.monotonic()) == "open")
 
     def condition(self) -> str | None:
-        """What is wrong, if it is not asked or has just failed too often."""
+        """What is wrong while it is left alone. Anybody may read it: it tells no addresses and no words of servers."""
         now_s = time.monotonic()
         if self._breaker.state(now_s) == "closed":
             return None
         rest_s = self._breaker.rest_s(now_s)
         when = f"in {rest_s:.0f} s" if rest_s else "with the next question"
-        return f"kept failing and is asked again {when}; the last time: {self._last}"
+        why = self._last.code if self._last else "unknown"
+        return f"kept failing ({why}) and is asked again {when}"
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         retry = 0
@@ -91,7 +92,7 @@ class GuardedModel:
                         yield piece
             outcome = "ended"
         except LanguageModelError as error:
-            outcome, self._last = error.code, str(error)
+            outcome, self._last = error.code, error
             raise
         finally:
             self._judge(outcome)
@@ -100,7 +101,9 @@ class GuardedModel:
     def _admit(self) -> None:
         if not self._breaker.admits(time.monotonic()):
             MODEL_TRIES.labels(self.name, self.server, "resting").inc()
-            raise LanguageModelUnavailable(f"{self.name} at {self.server} {self.condition()}")
+            raise LanguageModelUnavailable(
+                f"{self.name} at {self.server} {self.condition()}; the last time: {self._last}"
+            )
 
     def _judge(self, outcome: str) -> None:
         """One that refuses a request or is busy is alive: only the other failures open the breaker."""
@@ -115,7 +118,7 @@ class GuardedModel:
             was = self._breaker.state(time.monotonic())
             self._breaker.failed(time.monotonic())
             if was != "open" and self._breaker.state(time.monotonic()) == "open":
-                log(__name__).error("language model is left alone", model=self.name, reason=self._last)
+                log(__name__).error("language model is left alone", model=self.name, reason=str(self._last))
 
     def _pause_s(self, retry: int, error: LanguageModelError) -> float | None:
         if self._breaker.state(time.monotonic()) != "closed":

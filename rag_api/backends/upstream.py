@@ -98,8 +98,8 @@ class Upstream:
         said = f"{self.where} answers {status}: {self.redacted(said) or 'nothing'}"
         if status in PASSING or status >= 500:
             kind = LanguageModelBusy if status in BUSY else LanguageModelBroken
-            when = f"in {after_s:g} s" if after_s else "in a moment" if status in BUSY else "once more"
-            return kind(f"{said}; ask again {when}", passes=True, after_s=after_s)
+            when = f" in {after_s:g} s" if after_s else " in a moment" if status in BUSY else ""
+            return kind(f"{said}; ask again{when}", passes=True, after_s=after_s)
         names = self.settings
         check = {401: names.api_key, 403: names.api_key, 404: f"{names.base_url} and {names.model}"}
         if status < 400:
@@ -142,7 +142,10 @@ class Reply:
         if not response.is_success:
             said = await self._collect(SAID_BYTES)
             after_s = retry_after_s(response.headers, datetime.now(UTC))
-            raise self._upstream.refusal(response.status_code, message(said), after_s=after_s)
+            error = self._upstream.refusal(response.status_code, message(said), after_s=after_s)
+            if response.headers.get("x-should-retry") == "false":
+                error.passes = False
+            raise error
         if kind == JSON:
             self.whole = self._json(await self._collect(WHOLE_BYTES))
         elif kind != EVENT_STREAM:

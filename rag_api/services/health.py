@@ -78,8 +78,13 @@ class Health:
         if self.starting:
             checks["start"] = self.starting
         ready = all(said in ("ok", *COMING) for said in checks.values())
-        shown = {f"language_model {model.name}": model.condition() or "ok" for model in self._models}
-        return Readiness(ready, checks | shown)
+        return Readiness(ready, checks | self._language_models())
+
+    def _language_models(self) -> dict[str, str]:
+        names = [model.name for model in self._models]
+        numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
+        shown = [f"language_model {name}{f' ({n})' if n > 1 else ''}" for name, n in zip(names, numbers, strict=True)]
+        return {name: model.condition() or "ok" for name, model in zip(shown, self._models, strict=True)}
 
     async def _vectors(self) -> str | None:
         """The indexes are compared with the catalogue after each start of the vector store."""

@@ -197,7 +197,8 @@ async def test_a_refusal_for_another_reason_is_not_asked_twice() -> None:
 @pytest.mark.parametrize(
     "data",
     ['{"choices":["x"]}', '{"choices":{"a":1}}', '{"choices":[{"delta":{"content":5}}]}', "[]", '"x"', "{",
-     '{"choices":[{"delta":["x"]}]}', '{"choices":[{"finish_reason":1}]}', '{"choices":[{"delta":{"reasoning":{"a":1}}}]}'],
+     '{"choices":[{"delta":["x"]}]}', '{"choices":[{"finish_reason":1}]}',
+     '{"choices":[{"delta":{"reasoning":{"a":1}}}]}'],
 )  # fmt: skip
 async def test_nonsense_is_called_so(data: str) -> None:
     with pytest.raises(LanguageModelBroken, match=r"sent JSON that is no|something that is no JSON"):

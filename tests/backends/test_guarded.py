@@ -128,6 +128,13 @@ async def test_what_is_refused_is_not_tried_again(llm: FakeLanguageModel, models
     assert len(llm.requests) == 1
 
 
+async def test_a_server_that_says_so_is_not_asked_again(llm: FakeLanguageModel, models: Models) -> None:
+    llm.then(refuses("503 Service Unavailable", "no", x_should_retry="false"))
+    with pytest.raises(LanguageModelBroken):
+        await spoken(models(llm.url))
+    assert len(llm.requests) == 1
+
+
 @pytest.mark.parametrize("script", [hangs(), sends(b"data: [DONE]\n\n"), sends(b"x", kind="text/html")])
 async def test_silence_and_nonsense_are_not_tried_again(llm: FakeLanguageModel, models: Models, script: Script) -> None:
     llm.then(script)
@@ -235,7 +242,9 @@ async def test_a_model_that_keeps_failing_is_left_alone_and_probed_after_a_while
     for _ in range(2):
         with pytest.raises(LanguageModelBroken):
             await spoken(model)
-    with pytest.raises(LanguageModelUnavailable, match=r"kept failing and is asked again .*500: oops"):
+    with pytest.raises(
+        LanguageModelUnavailable, match=r"kept failing \(language_model_broken\) and is asked again .*500: oops"
+    ):
         await spoken(model)
     assert len(llm.requests) == 2
     assert metric("rests", model="resting", server=llm.url) == 1
@@ -250,7 +259,7 @@ async def test_a_model_that_can_not_be_reached_soon_costs_no_time(models: Models
     model = models(DEAD, breaker=Breaker(failures=3, open_s=30))
     with pytest.raises(LanguageModelUnavailable, match="RAG_LLM__BASE_URL"):
         await spoken(model)
-    with pytest.raises(LanguageModelUnavailable, match="kept failing"):
+    with pytest.raises(LanguageModelUnavailable, match=r"kept failing \(language_model_unavailable\)"):
         await spoken(model)
 
 
