@@ -82,7 +82,8 @@ async def published(
     found: dict[str, IndexedChunk] = {}
     keys = [_parts(chunk_id) for chunk_id in chunk_ids]
     for at in range(0, len(keys), IDS_A_QUERY):
-        of = {"generation": generation_id, "keys": keys[at : at + IDS_A_QUERY]}
+        some = keys[at : at + IDS_A_QUERY]
+        of = {"generation": generation_id, "keys": some, "documents": list({key[0] for key in some})}
         for row in await db.execute(_PUBLISHED if wanted is None else _PUBLISHED_SEEN, of):
             chunk = _chunk(row[: len(_COLUMNS)])
             if wanted is None or matches(wanted, seen_by_filter(row._asdict())):
@@ -137,7 +138,9 @@ def _visible(generation_id: Any, *more: Any) -> Select[Any]:
     )
 
 
-_IS_NAMED = _KEY.in_(bindparam("keys", expanding=True))
+_IS_NAMED = and_(  # SQLite finds no rows by tuples alone: it would look at every chunk of the generation
+    chunks.c.document_id.in_(bindparam("documents", expanding=True)), _KEY.in_(bindparam("keys", expanding=True))
+)
 _PUBLISHED = _visible(bindparam("generation")).where(_IS_NAMED)
 _PUBLISHED_SEEN = _visible(
     bindparam("generation"), documents.c.created_at, versions.c.media_type, versions.c.acl

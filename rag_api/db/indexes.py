@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, bindparam, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, tuple_
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
@@ -27,6 +27,7 @@ async def alive(db: Connection, keys: Collection[VersionKey]) -> set[VersionKey]
     pairs = list({(key.document_id, key.version) for key in keys})
     for at in range(0, len(pairs), IDS_A_QUERY):
         query = select(versions.c.document_id, versions.c.number).where(
+            versions.c.document_id.in_([document_id for document_id, _ in pairs[at : at + IDS_A_QUERY]]),
             tuple_(versions.c.document_id, versions.c.number).in_(pairs[at : at + IDS_A_QUERY]),
             versions.c.status.in_(("queued", "ready")),
             versions.c.reap.is_(False),
@@ -43,7 +44,9 @@ async def whole(db: Connection, wanted: Mapping[VersionKey, int]) -> dict[Versio
     for at in range(0, len(keys), IDS_A_QUERY):
         some_keys = [(key.generation_id, key.document_id, key.version) for key in keys[at : at + IDS_A_QUERY]]
         columns = (chunks.c.generation_id, chunks.c.document_id, chunks.c.version)
-        query = select(*columns, func.count().label("rows")).where(of.in_(some_keys)).group_by(*columns)
+        query = (
+            select(*columns, func.count().label("rows")).where(_near(some_keys), of.in_(some_keys)).group_by(*columns)
+        )
         found |= {VersionKey(*row[:3]): row.rows for row in await db.execute(query)}
     return {key: count for key, count in wanted.items() if found.get(key, 0) == count}
 
@@ -132,7 +135,10 @@ async def some(db: Connection, generation_id: str, chunk_ids: Sequence[str]) -> 
         query = (
             select(*_ADDRESS, versions.c.embedded_title, *_CONTENT)
             .join(versions, and_(versions.c.document_id == chunks.c.document_id, versions.c.number == chunks.c.version))
-            .where(chunks.c.generation_id == generation_id, _KEY.in_(parts[at : at + IDS_A_QUERY]))
+            .where(
+                _near([(generation_id, *part) for part in parts[at : at + IDS_A_QUERY]]),
+                _KEY.in_(parts[at : at + IDS_A_QUERY]),
+            )
         )
         found += [_embedded(generation_id, row) for row in await db.execute(query)]
     return found
@@ -164,7 +170,8 @@ async def beyond(db: Connection, counts: Mapping[VersionKey, int]) -> list[tuple
     for at in range(0, len(keys), IDS_A_QUERY):
         some_keys = [(key.generation_id, key.document_id, key.version) for key in keys[at : at + IDS_A_QUERY]]
         columns = (chunks.c.generation_id, chunks.c.document_id, chunks.c.version)
-        last = select(*columns, func.max(chunks.c.index)).where(tuple_(*columns).in_(some_keys)).group_by(*columns)
+        is_one = and_(_near(some_keys), tuple_(*columns).in_(some_keys))
+        last = select(*columns, func.max(chunks.c.index)).where(is_one).group_by(*columns)
         for *parts, index in await db.execute(last):
             key = VersionKey(*parts)
             found += [(key, beyond_it) for beyond_it in range(counts[key], index + 1)]
@@ -182,6 +189,13 @@ async def forget_generation(db: Connection, generation_id: str, *, limit: int) -
     if gone.rowcount < limit:
         await db.execute(delete(indexed).where(indexed.c.generation_id == generation_id))
     return bool(gone.rowcount == limit)
+
+
+def _near(keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Generation and document of each, which SQLite finds by the key: for tuples alone it looks at every chunk."""
+    return and_(
+        chunks.c.generation_id.in_({key[0] for key in keys}), chunks.c.document_id.in_({key[1] for key in keys})
+    )
 
 
 def _embedded(generation_id: str, row: Any) -> EmbeddedChunk:

@@ -107,7 +107,8 @@ async def vectors(db: Connection, generation_id: str, keys: Sequence[tuple[str, 
     rows: dict[tuple[str, int], list[bytes]] = {}
     counts: dict[tuple[str, int], int] = {}
     for at in range(0, len(keys), KEYS_A_QUERY):
-        of = {"generation": generation_id, "keys": list(keys[at : at + KEYS_A_QUERY])}
+        some = list(keys[at : at + KEYS_A_QUERY])
+        of = {"generation": generation_id, "keys": some, "documents": [document_id for document_id, _ in some]}
         counts |= {(row[0], row[1]): row[2] for row in await db.execute(_COUNTS, of)}
         for document_id, version, vector in await db.execute(_VECTORS, of):
             rows.setdefault((document_id, version), []).append(vector)
@@ -141,12 +142,14 @@ def _change(row: Any) -> Change:
 _STATE = _states().where(collections.c.name == bindparam("name"))
 _COUNTS = select(indexed.c.document_id, indexed.c.version, indexed.c.chunks).where(
     indexed.c.generation_id == bindparam("generation"),
+    indexed.c.document_id.in_(bindparam("documents", expanding=True)),  # by which SQLite finds them
     tuple_(indexed.c.document_id, indexed.c.version).in_(bindparam("keys", expanding=True)),
 )
 _VECTORS = (
     select(chunks.c.document_id, chunks.c.version, chunks.c.vector)
     .where(
         chunks.c.generation_id == bindparam("generation"),
+        chunks.c.document_id.in_(bindparam("documents", expanding=True)),
         tuple_(chunks.c.document_id, chunks.c.version).in_(bindparam("keys", expanding=True)),
     )
     .order_by(chunks.c.document_id, chunks.c.version, chunks.c.index)
