@@ -171,13 +171,17 @@ def make_fetcher(settings: Settings) -> Fetcher:
 
 
 def load_prompts(settings: Settings) -> Prompts:
+    return Prompts(read_templates(settings))
+
+
+def read_templates(settings: Settings) -> dict[str, str]:
     """From RAG_PROMPTS_DIR, else the folder beside the packages, else the copy that a wheel carries."""
     package = Path(__file__).parent
     folders = [settings.prompts_dir] if settings.prompts_dir else [package.parent / "prompts", package / "prompts"]
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise InvalidSettings(f"there is no folder of prompt templates at {folders[0]}; correct RAG_PROMPTS_DIR")
-    return Prompts({name: (folder / name).read_text("utf-8") for name in TEMPLATES if (folder / name).is_file()})
+    return {name: (folder / name).read_text("utf-8") for name in TEMPLATES if (folder / name).is_file()}
 
 
 @asynccontextmanager
@@ -228,6 +232,5 @@ async def _open_language_model(
     if is_extractive(settings):
         return extractive, []
     models = await open_models(settings, stack)
-    return in_order(
-        [*models, *([StandIn(extractive, comparer)] if settings.llm.fallback_to_extractive else [])]
-    ), models
+    quoting = StandIn(extractive, comparer) if settings.llm.fallback_to_extractive else None
+    return in_order(models, quoting=quoting), models

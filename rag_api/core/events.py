@@ -20,6 +20,7 @@ class Started:
     model: str
     question: str = ""
     parent_id: str | None = None
+    prompts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Answer:
     model: str = ""
     question: str = ""
     parent_id: str | None = None
+    prompts: str = ""
     text: str = ""
     reasoning: str = ""
     outcome: str | None = None
@@ -141,6 +143,7 @@ def fold(events: Iterable[Event]) -> Answer:
                 answer.answer_id, answer.conversation_id = event.answer_id, event.conversation_id
                 answer.collection, answer.model = event.collection, event.model
                 answer.question, answer.parent_id = event.question, event.parent_id
+                answer.prompts = event.prompts
             case Retrieved():
                 answer.passages = event.passages
             case Reasoned():

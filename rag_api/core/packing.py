@@ -18,11 +18,17 @@ def pack_history(history: Sequence[PastTurn], *, budget_chars: int) -> list[Past
 
 
 def pack(hits: Sequence[Hit], *, budget_chars: int) -> list[Passage]:
-    """The best hits as passages numbered from 1, as many as fit; the first always does."""
-    passages: list[Passage] = []
-    for hit in hits:
-        budget_chars -= len(hit.chunk.text)
-        if passages and budget_chars < 0:
-            break
-        passages.append(Passage(len(passages) + 1, hit.chunk, hit.score, hit.scores.dense))
-    return passages
+    """The best hits as passages numbered from 1, as many as fit."""
+    return fitting(
+        [Passage(n, hit.chunk, hit.score, hit.scores.dense) for n, hit in enumerate(hits, start=1)],
+        budget_chars=budget_chars,
+    )
+
+
+def fitting(passages: Sequence[Passage], *, budget_chars: int) -> list[Passage]:
+    """The first of them, as many as fit; the very first always does."""
+    for at, passage in enumerate(passages):
+        budget_chars -= len(passage.chunk.text)
+        if at and budget_chars < 0:
+            return list(passages[:at])
+    return list(passages)

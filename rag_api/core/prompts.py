@@ -1,5 +1,6 @@
 """From a question and its passages to the messages that a language model gets."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,18 +48,28 @@ class Prompt:
     comparison: Comparison | None = None
 
 
+def version_of(text: str) -> str:
+    """The first 12 hexadecimal digits of its SHA-256: another text, another version."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def fenced(text: str) -> str:
     """Text that can't end or begin a passage, however it is written."""
     return _PASSAGE_TAG.sub("&lt;", text)
 
 
 class Prompts:
-    """The templates of `prompts/`, checked when made: each is there, and uses exactly its variables."""
+    """The templates of `prompts/`, checked when made: each is there, and uses exactly its variables.
+
+    `version` is of all of them together, `versions` of each.
+    """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         environment.filters["fenced"] = fenced
         self._templates = {}
+        self.versions = {name: version_of(text) for name, text in sources.items() if name in TEMPLATES}
+        self.version = version_of("\n".join(f"{name} {version}" for name, version in sorted(self.versions.items())))
         for name, variables in TEMPLATES.items():
             if name not in sources:
                 raise InvalidSettings(f"the prompt template {name} is missing; RAG_PROMPTS_DIR must hold it")

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ingest.documents import new_id
 from rag_api.core.events import Retrieved, Started
 from rag_api.core.filters import Filter
+from rag_api.core.gating import Gate
 from rag_api.core.packing import pack, pack_history
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
@@ -82,7 +83,13 @@ class Answerer:
             await self._work(run, row, ask, place.history, began)
 
         started = Started(
-            answer_id, place.conversation_id, ask.collection, self._model.name, ask.question, place.parent_id
+            answer_id,
+            place.conversation_id,
+            ask.collection,
+            self._model.name,
+            ask.question,
+            place.parent_id,
+            self._prompts.version,
         )
         return self._runs.start(answer_id, work, started)
 
@@ -113,7 +120,7 @@ class Answerer:
             return
         judging = asyncio.create_task(self._gatekeeper.judge(row, question, passages))  # delays no text
         try:
-            await self._stream(prompt, ask.sampling, writer)
+            await self._stream(prompt, ask.sampling, writer, judging)
             writer.gate = await judging
         finally:
             judging.cancel()
@@ -130,8 +137,14 @@ class Answerer:
             await self._stream(replace(prompt, comparison=comparison), sampling, writer)
         writer.end(self._prompts)
 
-    async def _stream(self, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
+    async def _stream(
+        self, prompt: Prompt, sampling: Sampling, writer: Writer, judging: Awaitable[Gate | None] | None = None
+    ) -> None:
+        """Where quotations stand in for a model, the gate that is being judged decides whether they answer."""
         writer.model = self._model.name
         async with aclosing(self._model.stream(prompt, sampling)) as pieces:
             async for piece in pieces:
                 writer.take(piece)
+                if piece.turn and piece.turn.quotes and judging and (gate := await judging) and not gate.passed:
+                    writer.finish_reason = NO_ANSWER
+                    return

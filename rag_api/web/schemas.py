@@ -218,6 +218,7 @@ def answer_out(answer: Answer) -> dict[str, Any]:
         "conversation_id": answer.conversation_id,
         "parent_id": answer.parent_id,
         "question": answer.question,
+        "prompts": answer.prompts,
         "collection": answer.collection,
         "model": answer.model,
         "text": answer.text,
