@@ -179,8 +179,8 @@ async def test_a_sentence_is_embedded_once_for_all_questions(embedders: Counting
     again = await comparer.compare(None, QUESTION, passages)
     assert first == again
     assert sorted(embedders.documents) == ["Fares", "Fares: Boats leave at noon.", "Fares: Dogs travel free."]
-    assert first.similarities == pytest.approx([vector_of(QUESTION) @ vector_of(text) for text in
-                                                ("Fares: Boats leave at noon.", "Fares: Dogs travel free.")])  # fmt: skip
+    texts = ("Fares: Boats leave at noon.", "Fares: Dogs travel free.")
+    assert first.similarities == pytest.approx([vector_of(QUESTION) @ vector_of(text) for text in texts])
 
 
 async def test_no_more_vectors_are_kept_than_allowed(embedders: CountingEmbedders) -> None:
