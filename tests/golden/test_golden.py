@@ -36,8 +36,8 @@ def test_the_right_document_is_among_the_first_hits(samples: Service) -> None:
         sources = [hit["source"] for hit in samples.search("default", question["question"], top_k=5)]
         first.append(sources[0] == question["source"])
         top5.append(question["source"] in sources)
-    assert share(first) >= 0.6
-    assert share(top5) >= 0.95
+    assert share(first) >= 0.5
+    assert share(top5) >= 0.9
 
 
 def test_the_answers_quote_what_was_asked_for(samples: Service) -> None:
