@@ -90,8 +90,8 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> list[Guarded
     ]
 
 
-def in_order(models: Sequence[LanguageModel]) -> LanguageModel:
-    return models[0] if len(models) == 1 else FailingOverModel(models)
+def in_order(models: Sequence[LanguageModel], *, quoting: LanguageModel | None = None) -> LanguageModel:
+    return models[0] if len(models) == 1 and not quoting else FailingOverModel(models, quoting=quoting)
 
 
 async def _open(endpoint: Endpoint, llm: LanguageModelSettings, stack: AsyncExitStack) -> LanguageModel:

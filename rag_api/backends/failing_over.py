@@ -12,14 +12,16 @@ from rag_api.telemetry import MODEL_TURNS, log
 class FailingOverModel:
     """The turn to another model is told with its first piece, so a text is not taken back for nothing."""
 
-    def __init__(self, models: Sequence[LanguageModel]) -> None:
-        self._models = models
+    def __init__(self, models: Sequence[LanguageModel], *, quoting: LanguageModel | None = None) -> None:
+        """`quoting` stands behind all of them and quotes sentences."""
+        self._models = [*models, *([quoting] if quoting else [])]
+        self._quoting = quoting
         self.name = models[0].name
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         failures: list[LanguageModelError] = []
         for i, model in enumerate(self._models):
-            turn = Turn(model.name, f"{self._models[i - 1].name} failed ({failures[-1].code})") if failures else None
+            turn = self._turn(i, failures[-1]) if failures else None
             try:
                 async with aclosing(model.stream(prompt, sampling)) as pieces:
                     async for piece in pieces:
@@ -33,3 +35,7 @@ class FailingOverModel:
                 MODEL_TURNS.labels(model.name, error.code).inc()
                 log(__name__).warning("language model failed", model=model.name, reason=str(error))
         raise type(failures[0])("; and ".join(map(str, failures))) from failures[-1]
+
+    def _turn(self, i: int, failure: LanguageModelError) -> Turn:
+        reason = f"{self._models[i - 1].name} failed ({failure.code})"
+        return Turn(self._models[i].name, reason, quotes=self._models[i] is self._quoting)

@@ -211,10 +211,14 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Another model answers from here on, and from the beginning: what came before is void."""
+    """Another model answers from here on, and from the beginning: what came before is void.
+
+    `quotes`: it quotes sentences, whatever is asked, so that somebody else has to judge whether they answer.
+    """
 
     model: str
     reason: str
+    quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

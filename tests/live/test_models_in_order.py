@@ -163,6 +163,18 @@ def test_when_no_model_answers_the_documents_do(
     assert done["grounding"]["supported"] >= 1
 
 
+def test_documents_that_can_not_answer_do_not_stand_in(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    first.then(sends(said("The king "), ends=False))
+    second.then(refuses("403 Forbidden", "no"))
+    events = list(chain.stream("Who won the war of the Spanish succession?"))
+    assert names(events) == ["text", "reset", "text", "done"]
+    done = events[-1].data
+    assert (done["outcome"], done["finish_reason"], done["gate"]["passed"]) == ("no_answer", "no_answer", False)
+    assert "The king" not in done["text"]
+
+
 def test_reasoning_is_no_part_of_the_answer_and_shown_only_when_asked_for(
     chain: Service, first: FakeLanguageModel
 ) -> None:
