@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ from tests.fake_llm import (
     writes,
 )
 from tests.fake_llm import chunk as said
-from tests.processes import Backends, Sent, Service
+from tests.processes import BIN, Backends, Sent, Service, clean_env
 
 QUESTION = "When does the bakery open?"
 TEXT = "The bakery opens at six. It sells rye bread. Ask for Olga."
@@ -252,3 +253,18 @@ def test_a_model_that_keeps_failing_is_left_alone_and_shown(documents: Service, 
     time.sleep(1.1)
     assert documents.answer(QUESTION)["text"] == "Hello [1]."
     assert documents.http.get("/readyz").json()["checks"]["language_model claude"] == "ok"
+
+
+def test_the_terminal_says_that_another_model_answers(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    first.then(sends(said("It opens at six [1]. And"), ends=False))
+    second.then(writes("Olga knows [1]."))
+    env = clean_env(RAG_HOME=str(chain.home))
+    command = [str(BIN / "rag"), "ask", QUESTION]
+    done = subprocess.run(command, env=env, cwd=chain.home.parent, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    shown = " ".join(done.stdout.split())
+    assert shown.startswith(
+        "It opens at six [1]. And (first failed (language_model_broken); second answers instead) Olga"
+    )
