@@ -32,7 +32,8 @@ class FailingOverModel:
                 return
             except LanguageModelError as error:
                 failures.append(error)
-                MODEL_TURNS.labels(model.name, error.code).inc()
+                if model is not self._models[-1]:
+                    MODEL_TURNS.labels(model.name, error.code).inc()
                 log(__name__).warning("language model failed", model=model.name, reason=str(error))
         raise type(failures[0])("; and ".join(map(str, failures))) from failures[-1]
 

@@ -38,7 +38,7 @@ class GuardedModel:
         self._retries = retries
         self._breaker = breaker
         self._prices = prices
-        self._last: LanguageModelError | None = None
+        self._last_code = self._last_said = "nothing yet"
         self.name = model.name
         self.server = server
         MODEL_RESTS.labels(self.name, server).set_function(lambda: self._breaker.state(time.monotonic()) == "open")
@@ -50,8 +50,7 @@ class GuardedModel:
             return None
         rest_s = self._breaker.rest_s(now_s)
         when = f"in {rest_s:.0f} s" if rest_s else "with the next question"
-        why = self._last.code if self._last else "unknown"
-        return f"kept failing ({why}) and is asked again {when}"
+        return f"kept failing ({self._last_code}) and is asked again {when}"
 
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         retry = 0
@@ -92,7 +91,8 @@ class GuardedModel:
                         yield piece
             outcome = "ended"
         except LanguageModelError as error:
-            outcome, self._last = error.code, error
+            outcome = self._last_code = error.code
+            self._last_said = str(error)
             raise
         finally:
             self._judge(outcome)
@@ -102,7 +102,7 @@ class GuardedModel:
         if not self._breaker.admits(time.monotonic()):
             MODEL_TRIES.labels(self.name, self.server, "resting").inc()
             raise LanguageModelUnavailable(
-                f"{self.name} at {self.server} {self.condition()}; the last time: {self._last}"
+                f"{self.name} at {self.server} {self.condition()}; the last time: {self._last_said}"
             )
 
     def _judge(self, outcome: str) -> None:
@@ -118,7 +118,7 @@ class GuardedModel:
             was = self._breaker.state(time.monotonic())
             self._breaker.failed(time.monotonic())
             if was != "open" and self._breaker.state(time.monotonic()) == "open":
-                log(__name__).error("language model is left alone", model=self.name, reason=str(self._last))
+                log(__name__).error("language model is left alone", model=self.name, reason=self._last_said)
 
     def _pause_s(self, retry: int, error: LanguageModelError) -> float | None:
         if self._breaker.state(time.monotonic()) != "closed":
