@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ingest.ports import Vectors
 from rag_api.backends.matrix_file import HEAD_FLOATS, Run, VectorFile
 from rag_api.core.hits import Scored
-from rag_api.core.ports import VersionVectors
+from rag_api.core.matrices import VersionVectors
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Integers: TypeAlias = npt.NDArray[np.int64]

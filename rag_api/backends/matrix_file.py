@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.ports import Vectors
-from rag_api.core.ports import VersionVectors
+from rag_api.core.matrices import VersionVectors
 
 HEAD = np.dtype([("document", "S48"), ("version", "<u4"), ("index", "<u4"), ("of", "<u4"), ("crc", "<u4")])
 HEAD_FLOATS = HEAD.itemsize // 4

@@ -1,12 +1,11 @@
 """What the application needs from outside; `backends` implement them, `wiring` chooses."""
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ingest.ports import EmbeddedChunk, Vectors
-from rag_api.core.filter_table import Mask
 from rag_api.core.hits import Scored
 from rag_api.core.prompts import Prompt
 
@@ -124,65 +123,6 @@ class LexicalIndex(Protocol):
     async def delete(self, index: str, ids: Sequence[str]) -> None: ...
 
     async def drop(self, index: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class VersionVectors:
-    """Of a whole version, in the order of its chunks: of shape (chunks, dimension)."""
-
-    document_id: str
-    version: int
-    vectors: Vectors
-
-
-class Matrix(Protocol):
-    """Vectors of a generation for exact scores: a cache of this process, by versions named `document:version`.
-
-    Documents go by numbers, their `owners`, so that a mask says which of them count. `append` and `remove` raise
-    OSError and are for one caller at a time.
-    """
-
-    def versions(self) -> dict[str, int]:
-        """The versions that are there, with their numbers of chunks."""
-        ...
-
-    async def append(self, versions: Sequence[VersionVectors]) -> None:
-        """Versions that are not there yet: all of them, or none."""
-        ...
-
-    async def remove(self, names: Iterable[str]) -> None: ...
-
-    def own(self, owners: Mapping[str, int]) -> set[str]:
-        """Takes the numbers of the documents of these versions, from now on. Those that are not there."""
-        ...
-
-    def covered(self, mask: Mask) -> Mask:
-        """Those of the documents in a mask whose vectors are here."""
-        ...
-
-    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> list[Scored]:
-        """The chunks of the documents in the mask with the highest cosines, best first, by their exact vectors."""
-        ...
-
-    def vectors(self, chunk_ids: Sequence[str]) -> Vectors:
-        """Of shape (n, dimension); a chunk that is not there has not-a-numbers."""
-        ...
-
-
-class Matrices(Protocol):
-    """The matrices of this process, by the names of the indexes whose vectors they hold. All may raise OSError."""
-
-    async def open(self, index: str, *, dimension: int) -> Matrix: ...
-
-    def vectors(self, index: str, chunk_ids: Sequence[str]) -> Vectors | None:
-        """As `Matrix.vectors`; None while that matrix is not open."""
-        ...
-
-    async def drop(self, index: str) -> None: ...
-
-    async def names(self) -> list[str]: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

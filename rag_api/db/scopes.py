@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Select, and_, bindparam, func, select, tuple_, update
 
 from rag_api.core.filters import seen_by_filter
-from rag_api.core.ports import VersionVectors
+from rag_api.core.matrices import VersionVectors
 from rag_api.db.database import Connection
 from rag_api.db.rows import GenerationRow
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, versions

@@ -18,7 +18,7 @@ import numpy as np
 
 from ingest.ports import Vectors
 from rag_api.core.filter_table import FilterTable
-from rag_api.core.ports import Matrices, Matrix, VersionVectors
+from rag_api.core.matrices import Matrices, Matrix, VersionVectors
 from rag_api.db import scopes
 from rag_api.db.database import Database
 from rag_api.db.rows import GenerationRow

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ingest.ports import Vectors
 from rag_api.backends.matrix import Matrix, MatrixFolder
 from rag_api.backends.matrix_file import HEAD, VectorFile
-from rag_api.core.ports import VersionVectors
+from rag_api.core.matrices import VersionVectors
 from tests.processes import ROOT
 
 DIMENSION = 8
