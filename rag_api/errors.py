@@ -208,12 +208,18 @@ class TooBusy(Unavailable):
 
 
 class LanguageModelError(RagError):
-    """`passes`: the same request may succeed in a moment; `after_s`: when, if the model's server said so."""
+    """`passes`: the same request may succeed in a moment; `after_s`: when, if the model's server said so.
 
-    def __init__(self, message: str, *, passes: bool = False, after_s: float | None = None) -> None:
+    `is_alive`: it is the request's fault, or that of its limits; the model answers others.
+    """
+
+    def __init__(
+        self, message: str, *, passes: bool = False, after_s: float | None = None, is_alive: bool = False
+    ) -> None:
         super().__init__(message)
         self.passes = passes
         self.after_s = after_s
+        self.is_alive = is_alive
 
 
 class LanguageModelUnavailable(LanguageModelError):

@@ -145,10 +145,8 @@ class _Reading:
         why = self._stop_reason
         if why is None and (self._has_text or self._has_thought):
             raise self._upstream.broken("broke off in the middle of its answer; ask again")
-        if not self._has_text and self._has_thought:
-            raise self._upstream.broken(f"ended after its reasoning, without an answer ({why}); raise max_tokens")
         if not self._has_text:
-            raise self._upstream.broken(f"ended its answer without a word{f' ({why})' if why else ''}; ask again")
+            raise self._upstream.unsaid(why, has_thought=self._has_thought)
         return Piece(self._space, FINISH_REASONS.get(why or "", why), self._counted())
 
     def _take(self, event: Mapping[str, Any]) -> None:

@@ -121,10 +121,8 @@ class _Reading:
         has_text, why = self._has_text or bool(text), self._finish_reason
         if why is None and (has_text or self._has_thought):
             raise self._upstream.broken("broke off in the middle of its answer; ask again")
-        if not has_text and self._has_thought:
-            raise self._upstream.broken(f"ended after its reasoning, without an answer ({why}); raise max_tokens")
         if not has_text:
-            raise self._upstream.broken(f"ended its answer without a word{f' ({why})' if why else ''}; ask again")
+            raise self._upstream.unsaid(why, has_thought=self._has_thought)
         return Piece(text, why, self._usage, reasoning)
 
     def _parted(self, content: str, thought: str) -> Piece:

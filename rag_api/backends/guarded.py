@@ -16,16 +16,10 @@ from rag_api.core.ports import LanguageModel, Piece, Sampling, Usage
 from rag_api.core.prompts import Prompt
 from rag_api.core.retrying import Retries
 from rag_api.core.spending import Prices, estimated, priced
-from rag_api.errors import (
-    LanguageModelBusy,
-    LanguageModelError,
-    LanguageModelRefused,
-    LanguageModelUnavailable,
-)
+from rag_api.errors import LanguageModelError, LanguageModelUnavailable
 from rag_api.telemetry import MODEL_COST, MODEL_RESTS, MODEL_TOKENS, MODEL_TRIES, log
 
-LEFT = "left"
-ALIVE = frozenset({LanguageModelRefused("").code, LanguageModelBusy("").code})
+ENDED, LEFT = "ended", "left"
 
 
 class GuardedModel:
@@ -78,7 +72,7 @@ class GuardedModel:
 
     async def _try(self, prompt: Prompt, sampling: Sampling, spending: "_Spending") -> AsyncGenerator[Piece, None]:
         """The pieces, the last of them with what they cost. The breaker gets to know how it went."""
-        outcome, last = LEFT, Piece()
+        outcome, is_alive, last = LEFT, True, Piece()
         try:
             async with aclosing(self._model.stream(prompt, sampling)) as pieces:
                 async for piece in pieces:
@@ -89,13 +83,13 @@ class GuardedModel:
                         last = piece
                     else:
                         yield piece
-            outcome = "ended"
+            outcome = ENDED
         except LanguageModelError as error:
-            outcome = self._last_code = error.code
-            self._last_said = str(error)
+            outcome, is_alive = error.code, error.is_alive
+            self._last_code, self._last_said = error.code, str(error)
             raise
         finally:
-            self._judge(outcome)
+            self._judge(outcome, is_alive=is_alive)
         yield replace(last, usage=spending.usage())
 
     def _admit(self) -> None:
@@ -105,14 +99,14 @@ class GuardedModel:
                 f"{self.name} at {self.server} {self.condition()}; the last time: {self._last_said}"
             )
 
-    def _judge(self, outcome: str) -> None:
-        """One that refuses a request or is busy is alive: only the other failures open the breaker."""
+    def _judge(self, outcome: str, *, is_alive: bool) -> None:
+        """One that refuses a request, is busy or runs into a limit is alive: only what is left opens the breaker."""
         MODEL_TRIES.labels(self.name, self.server, outcome).inc()
-        if outcome == "ended":
+        if outcome == ENDED:
             self._breaker.ended()
         elif outcome == LEFT:
             self._breaker.left()
-        elif outcome in ALIVE:
+        elif is_alive:
             self._breaker.heard()
         else:
             was = self._breaker.state(time.monotonic())

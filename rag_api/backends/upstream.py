@@ -99,15 +99,23 @@ class Upstream:
         if status in PASSING or status >= 500:
             kind = LanguageModelBusy if status in BUSY else LanguageModelBroken
             when = f" in {after_s:g} s" if after_s else " in a moment" if status in BUSY else ""
-            return kind(f"{said}; ask again{when}", passes=True, after_s=after_s)
+            return kind(f"{said}; ask again{when}", passes=True, after_s=after_s, is_alive=status in BUSY)
         names = self.settings
         check = {401: names.api_key, 403: names.api_key, 404: f"{names.base_url} and {names.model}"}
         if status < 400:
             return LanguageModelBroken(f"{said}; check {names.base_url}")
-        return LanguageModelRefused(f"{said}; check {check[status]}" if status in check else said)
+        return LanguageModelRefused(f"{said}; check {check[status]}" if status in check else said, is_alive=True)
 
     def broken(self, what: str, *, passes: bool = False) -> LanguageModelBroken:
         return LanguageModelBroken(f"{self.where} {what}", passes=passes)
+
+    def unsaid(self, why: str | None, *, has_thought: bool) -> LanguageModelBroken:
+        """An answer without text that ended for this reason, or for none."""
+        what, then = "ended its answer without a word", "ask again"
+        if has_thought:
+            what, then = "ended after its reasoning, without an answer", "raise max_tokens"
+        said = f"{self.where} {what}{f' ({why})' if why else ''}; {then}"
+        return LanguageModelBroken(said, is_alive=why is not None)
 
     def redacted(self, said: str) -> str:
         return said.replace(self._api_key, "[key]") if self._api_key else said
@@ -172,7 +180,8 @@ class Reply:
     def timeout(self) -> LanguageModelTimeout:
         waits, where = self._upstream.waits, self._upstream.where
         if time.monotonic() >= self._end_s:
-            return LanguageModelTimeout(f"{where} did not finish within {waits.total_s:g} s; ask for less")
+            said = f"{where} did not finish within {waits.total_s:g} s; ask for less"
+            return LanguageModelTimeout(said, is_alive=self._is_heard)
         if self._is_heard:
             return LanguageModelTimeout(
                 f"{where} fell silent: nothing came for {waits.between_tokens_s:g} s; ask again"

@@ -273,6 +273,20 @@ async def test_refusing_and_being_busy_are_no_failures(llm: FakeLanguageModel, m
     assert len(llm.requests) == 3
 
 
+@pytest.mark.parametrize(
+    "script",
+    [sends(chunk("<think>Hm"), chunk(finish_reason="length")), sends(chunk(finish_reason="content_filter"))],
+)
+async def test_what_a_request_brings_on_itself_is_no_failure_for_others(
+    llm: FakeLanguageModel, models: Models, script: Script
+) -> None:
+    model = models(llm.url, breaker=Breaker(failures=1, open_s=30))
+    llm.then(script)
+    with pytest.raises(LanguageModelBroken):
+        await spoken(model)
+    assert joined(await spoken(model)).text == "Hello [1]."
+
+
 async def test_tokens_are_counted_by_the_server_or_else_estimated(llm: FakeLanguageModel, models: Models) -> None:
     model = models(llm.url, name="counted", prices=Prices(2, 8))
     llm.then(says("Six", " o'clock."), says("Six", " o'clock.", usage=False))
