@@ -108,7 +108,13 @@ class AnswerSettings(BaseModel):
     sentence_vectors: int = Field(10_000, ge=0, description="vectors of sentences kept in memory")
     sentences: int = Field(3, ge=1, le=20, description="sentences of an extractive answer at most")
     orphan_s: float = Field(30, ge=0, description="seconds that an answer goes on without a reader")
-    cache: Literal["off"] = Field("off", description="answers are made anew each time")
+    cache: Literal["off", "exact", "near"] = Field(
+        "exact", description="the same question again gets the same answer while nothing has changed; near: one like it"
+    )
+    cache_entries: int = Field(1_000, ge=1, description="answers in the cache at most")
+    cache_chars: int = Field(20_000_000, ge=1, description="characters of answers and passages in it at most")
+    cache_age_s: float = Field(86_400, gt=0, description="seconds that an answer stays in it at most")
+    cache_similarity: float = Field(0.97, ge=0, le=1, description="cosine from which questions are one in mode near")
     history_turns: int = Field(6, ge=0, le=100, description="turns of a conversation that a question sees")
     history_chars: int = Field(4_000, ge=0, description="characters of them in a prompt")
     condense: Literal["auto", "rule", "off"] = Field(

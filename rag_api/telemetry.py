@@ -14,6 +14,7 @@ REQUESTS = Counter("rag_requests_total", "HTTP requests", ["route", "method", "s
 REQUEST_S = Histogram("rag_request_seconds", "Until the response began", ["route"])
 SEARCH_S = Histogram("rag_search_seconds", "Searches, whole", ["mode"], buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2))
 ANSWERS = Counter("rag_answers_total", "Answers by how they ended", ["outcome"])
+CACHE_ASKED = Counter("rag_answer_cache_total", "Questions that the cache of answers was asked for", ["outcome"])
 ANSWERS_OPEN = Gauge("rag_answers_open", "Answers in progress")
 FIRST_TEXT_S = Histogram("rag_first_text_seconds", "From the question to the first text")
 MODEL = ["model", "server"]

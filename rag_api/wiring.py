@@ -43,6 +43,7 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
+from rag_api.wiring_answers import answer_cache
 from rag_api.wiring_models import in_order, is_extractive, open_models
 from rag_api.wiring_retrieval import open_retriever
 
@@ -90,7 +91,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         answer_log = Database(settings.answer_log)
         stack.push_async_callback(answer_log.close)
         journal = await stack.enter_async_context(Journal(answer_log, stores.db, kept_days=answers.kept_days))
-        runs = Runs(journal, running=answers.running, kept=answers.kept, orphan_s=answers.orphan_s)
+        cache = answer_cache(settings, stores.embedders)
+        runs = Runs(
+            journal,
+            running=answers.running,
+            kept=answers.kept,
+            orphan_s=answers.orphan_s,
+            forget_document=cache.redact,
+        )
         stack.push_async_callback(runs.close)
         library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings))
         await library.prepare(settings.embedder.model)
@@ -117,6 +125,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             comparer=comparer,
             runs=runs,
             conversations=conversations,
+            cache=cache,
             options=AnswererOptions(answers.passages, answers.budget_chars, answers.history_chars, quotes),
         )
         processes = ProcessTable(settings.home / "run")

@@ -81,6 +81,7 @@ class Done:
     grounding: Mapping[str, int]
     gate: Gate | None = None
     model: str | None = None  # that answered in the end
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,12 @@ EVENTS: Mapping[str, type[Event]] = {
 
 def is_end(event: Event) -> bool:
     return isinstance(event, Done | Failed)
+
+
+def documents_in(events: Iterable[Event]) -> set[str]:
+    """Those that passages are from."""
+    found = (event for event in events if isinstance(event, Retrieved))
+    return {passage.chunk.document_id for event in found for passage in event.passages}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,7 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     grounding: Mapping[str, int] = field(default_factory=dict)
     gate: Gate | None = None
+    cached: bool = False
     error: Failed | None = None
 
 
@@ -160,6 +168,7 @@ def fold(events: Iterable[Event]) -> Answer:
                 answer.outcome, answer.finish_reason = event.outcome, event.finish_reason
                 answer.usage, answer.timings_ms, answer.grounding = event.usage, event.timings_ms, event.grounding
                 answer.gate, answer.model = event.gate, event.model or answer.model
+                answer.cached = event.cached
             case Failed():
                 answer.outcome, answer.error = "failed", event
     answer.text, answer.reasoning = "".join(pieces), "".join(thoughts)

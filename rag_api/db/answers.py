@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import orjson
 from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
 
-from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, is_end
+from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, documents_in, is_end
 from rag_api.core.hits import IndexedChunk, Passage
 from rag_api.db.answer_tables import batches, feedback, runs, shown
 from rag_api.db.database import Connection, now
@@ -103,12 +103,6 @@ async def expire(db: Connection, before: str, *, limit: int) -> int:
 
 async def documents_shown(db: Connection) -> set[str]:
     return set((await db.execute(select(shown.c.document_id).distinct())).scalars())
-
-
-def documents_in(events: Sequence[Event]) -> set[str]:
-    """Those that passages are from."""
-    found = (event for event in events if isinstance(event, Retrieved))
-    return {passage.chunk.document_id for event in found for passage in event.passages}
 
 
 async def _empty(db: Connection, query: Select[Any], state: str, *, besides: Sequence[Table] = ()) -> int:

@@ -7,20 +7,21 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ingest.documents import new_id
-from rag_api.core.events import Retrieved, Started
+from rag_api.core.events import Retrieved, Started, documents_in
 from rag_api.core.filters import Filter
 from rag_api.core.gating import Gate
 from rag_api.core.packing import pack, pack_history
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
+from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.library import Library
 from rag_api.services.retriever import Retriever, Search
 from rag_api.services.runs import Run, Runs
-from rag_api.services.writing import NO_ANSWER, Writer
+from rag_api.services.writing import NO_ANSWER, Writer, repeat
 
 DEFAULT_SAMPLING = Sampling()
 
@@ -36,6 +37,8 @@ class Ask:
     reasoning: bool = False
     conversation_id: str | None = None
     again: str | None = None
+    groups: frozenset[str] | None = None
+    may_repeat: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,10 @@ class Answerer:
         comparer: Comparer,
         runs: Runs,
         conversations: Conversations,
+        cache: AnswerCache,
         options: AnswererOptions,
     ) -> None:
+        self._cache = cache
         self._conversations = conversations
         self._library = library
         self._retriever = retriever
@@ -80,7 +85,7 @@ class Answerer:
         answer_id = new_id("ans")
 
         async def work(run: Run) -> None:
-            await self._work(run, row, ask, place.history, began)
+            await self._work_or_repeat(run, row, ask, place.history, began)
 
         started = Started(
             answer_id,
@@ -93,7 +98,24 @@ class Answerer:
         )
         return self._runs.start(answer_id, work, started)
 
-    async def _work(self, run: Run, row: CollectionRow, ask: Ask, history: Sequence[PastTurn], began: float) -> None:
+    async def _work_or_repeat(
+        self, run: Run, row: CollectionRow, ask: Ask, history: Sequence[PastTurn], began: float
+    ) -> None:
+        if not self._cache.is_on or not ask.may_repeat or ask.reasoning:
+            await self._work(run, row, ask, history, began)
+            return
+        scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.instructions,
+                      ask.sampling, history, self._model.name, self._prompts.version))  # fmt: skip
+        events, vector = await self._cache.find(scope, ask.question, model=row.embedder)
+        if events and not any(map(self._runs.is_deleted, documents_in(events))):
+            repeat(run, events, began)
+        elif not await self._work(run, row, ask, history, began):
+            self._cache.keep(scope, ask.question, run.log, vector)
+
+    async def _work(
+        self, run: Run, row: CollectionRow, ask: Ask, history: Sequence[PastTurn], began: float
+    ) -> Sequence[str]:
+        """What was degraded in it."""
         question = await self._conversations.condense(ask.question, history)
         options = self._options
         search = Search(
@@ -107,7 +129,7 @@ class Answerer:
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
         if not passages:
             writer.refuse(self._prompts.refusal())
-            return
+            return found.degraded
         prompt = self._prompts.answer(
             ask.question,
             passages,
@@ -117,7 +139,7 @@ class Answerer:
         )
         if self._options.quotes or self._gatekeeper.mode == "strict":
             await self._decide(row, prompt, ask.sampling, writer)
-            return
+            return found.degraded
         judging = asyncio.create_task(self._gatekeeper.judge(row, question, passages))  # delays no text
         try:
             await self._stream(prompt, ask.sampling, writer, judging)
@@ -125,6 +147,7 @@ class Answerer:
         finally:
             judging.cancel()
         writer.end(self._prompts)
+        return found.degraded
 
     async def _decide(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
         """The gate comes first; the model is asked only when it lets the question pass."""

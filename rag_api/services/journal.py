@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
-from rag_api.core.events import Event, Failed, is_end
+from rag_api.core.events import Event, Failed, documents_in, is_end
 from rag_api.db import answer_tables, answers, documents
 from rag_api.db.database import Database
 from rag_api.errors import AnswerNotFound, AnswerRedacted, ContentGone, Interrupted, StorageFull
@@ -83,7 +83,7 @@ class Journal:
             raise ContentGone(
                 f"answer {answer_id!r} is over {self._kept_days:g} days old and has been dropped; ask again"
             )
-        shown = answers.documents_in(events)
+        shown = documents_in(events)
         if shown - await self._catalogue.ask(documents.alive, shown):
             raise AnswerRedacted
         return events

@@ -126,7 +126,16 @@ class Runs:
     """`kept` finished runs are in memory, the others in the journal; a run without a reader is stopped after
     `orphan_s`."""
 
-    def __init__(self, journal: Journal, *, running: int, kept: int, orphan_s: float) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        running: int,
+        kept: int,
+        orphan_s: float,
+        forget_document: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._forget_document = forget_document
         self._journal = journal
         self._limit = running
         self._kept = kept
@@ -179,6 +188,7 @@ class Runs:
     async def redact(self, document_id: str) -> None:
         """The document is deleted: nothing shows it when this returns, and answers that rest on it are no more."""
         _remember(self._deleted, document_id)
+        self._forget_document(document_id)
         redacted = await self._redact([run for run in self._runs.values() if run.shows(document_id)])
         await self._redact_journal(redacted, document_id=document_id)
 

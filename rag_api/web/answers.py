@@ -18,8 +18,8 @@ router = APIRouter(prefix="/answers", tags=["answers"])
 
 
 @router.post("", response_model=None)
-async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
-    """Server-sent events, or JSON when `stream` is false."""
+async def ask(body: AskIn, services: Wired, cache_control: Annotated[str, Header()] = "") -> Response | dict[str, Any]:
+    """Server-sent events, or JSON when `stream` is false. `Cache-Control: no-store` makes the answer anew."""
     run = await services.answerer.answer(
         Ask(
             question=body.question,
@@ -31,6 +31,7 @@ async def ask(body: AskIn, services: Wired) -> Response | dict[str, Any]:
             reasoning=body.reasoning,
             conversation_id=body.conversation_id,
             again=body.again,
+            may_repeat="no-store" not in cache_control.lower(),
         )
     )
     if body.stream:

@@ -231,5 +231,6 @@ def answer_out(answer: Answer) -> dict[str, Any]:
         "timings_ms": answer.timings_ms,
         "grounding": answer.grounding,
         "gate": answer.gate,
+        "cached": answer.cached,
         "error": {"code": error.code, "message": error.message} if error else None,
     }
