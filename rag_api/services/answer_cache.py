@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ingest.ports import Vectors
-from rag_api.core.events import Done, Event, Reset, Retrieved, TextAppended, documents_in, fold
+from rag_api.core.events import Done, Event, Reset, Retrieved, Started, TextAppended, documents_in, fold
 from rag_api.core.ports import Embedders
 from rag_api.core.words import numbers
 from rag_api.errors import Unavailable
@@ -69,9 +69,11 @@ class AnswerCache:
         return found.events if found else None, vector
 
     def keep(self, scope: str, question: str, log: Sequence[Event], vector: Vectors | None) -> None:
-        """A run's log, if it ended well and nothing in it was taken back."""
-        answer, end = fold(log), log[-1]
-        if not isinstance(end, Done) or end.outcome == "cancelled" or any(isinstance(one, Reset) for one in log):
+        """A run's log, if it ended well, by the model that was asked: who stood in for it did so this once."""
+        answer, begun, end = fold(log), log[0], log[-1]
+        if not isinstance(begun, Started) or not isinstance(end, Done) or end.outcome == "cancelled":
+            return
+        if any(isinstance(one, Reset) for one in log) or end.model not in (None, begun.model):
             return
         text = [TextAppended(0, answer.text)] if answer.text else []
         again = replace(end, cached=True, usage=None)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,14 +42,10 @@ def second() -> Iterator[FakeLanguageModel]:
 
 
 @pytest.fixture(scope="module")
-def chain(
-    backends: Backends,
-    first: FakeLanguageModel,
-    second: FakeLanguageModel,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
+def in_order(backends: Backends, first: FakeLanguageModel, second: FakeLanguageModel) -> dict[str, str]:
+    """Settings of two models with the documents' sentences behind them."""
     behind = {"kind": "anthropic", "base_url": second.url, "model": "second", "price_in": 100, "price_out": 1000}
-    env = {
+    return {
         **backends.env,
         "RAG_LLM__BASE_URL": first.url,
         "RAG_LLM__MODEL": "first",
@@ -61,7 +58,11 @@ def chain(
         "RAG_LLM__PRICE_IN": "1",
         "RAG_LLM__PRICE_OUT": "10",
     }
-    with Service.start(tmp_path_factory.mktemp("home"), env) as service:
+
+
+@pytest.fixture(scope="module")
+def chain(in_order: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service.start(tmp_path_factory.mktemp("home"), in_order) as service:
         service.ingest("default", {"bakery.txt": TEXT.encode()})
         yield service
 
@@ -129,6 +130,17 @@ def test_before_its_first_token_a_model_is_replaced_without_a_trace_in_the_text(
     assert names(events) == ["text", "citation", "done"]
     assert (events[0].data["model"], events[-1].data["model"]) == ("first", "second")
     assert events[-1].data["usage"]["cost"] == pytest.approx((11 * 100 + 5 * 1000) / 1e6)
+
+
+def test_who_stood_in_once_does_not_stand_in_from_memory(
+    in_order: dict[str, str], first: FakeLanguageModel, second: FakeLanguageModel, tmp_path: Path
+) -> None:
+    first.then(refuses("401 Unauthorized", "bad key"), says("At six."))
+    second.then(writes("Olga knows."))
+    with Service.start(tmp_path / "home", {**in_order, "RAG_ANSWERS__CACHE": "exact"}) as service:
+        service.ingest("default", {"bakery.txt": TEXT.encode()})
+        assert [service.answer(QUESTION)["text"] for _ in range(3)] == ["Olga knows.", "At six.", "At six."]
+    assert len(first.requests) == 2
 
 
 def test_after_its_first_token_the_text_and_its_citations_are_taken_back(
