@@ -14,6 +14,7 @@ from rag_api.core.packing import pack, pack_history
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
+from rag_api.errors import Unavailable
 from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
@@ -22,6 +23,7 @@ from rag_api.services.library import Library
 from rag_api.services.retriever import Retriever, Search
 from rag_api.services.runs import Run, Runs
 from rag_api.services.writing import NO_ANSWER, Writer, repeat
+from rag_api.telemetry import log
 
 DEFAULT_SAMPLING = Sampling()
 
@@ -143,7 +145,7 @@ class Answerer:
         judging = asyncio.create_task(self._gatekeeper.judge(row, question, passages))  # delays no text
         try:
             await self._stream(prompt, ask.sampling, writer, judging)
-            writer.gate = await judging
+            writer.gate = await _unless_away(judging)
         finally:
             judging.cancel()
         writer.end(self._prompts)
@@ -171,3 +173,12 @@ class Answerer:
                 if piece.turn and piece.turn.quotes and judging and (gate := await judging) and not gate.passed:
                     writer.finish_reason = NO_ANSWER
                     return
+
+
+async def _unless_away(judging: Awaitable[Gate | None]) -> Gate | None:
+    """An answer that is whole does not fail because it can't be judged any more."""
+    try:
+        return await judging
+    except Unavailable as error:
+        log(__name__).warning("not judged", reason=str(error))
+        return None

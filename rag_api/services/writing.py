@@ -1,7 +1,7 @@
 """Turns the pieces that a language model gives into the events of a run."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from rag_api.core.hits import Passage
 from rag_api.core.ports import Piece, Quote, Turn, Usage
 from rag_api.core.prompts import Prompts
 from rag_api.core.spending import total
-from rag_api.core.verifying import support
+from rag_api.core.verifying import Evidence, support, uncited
 from rag_api.services.runs import Run
 from rag_api.telemetry import FIRST_TEXT_S
 
@@ -29,6 +29,7 @@ class Writer:
         self._passages = passages
         self._began = began
         self._finder = CitationFinder(len(passages))
+        self._evidence: dict[int, Evidence] = {}
         self._citations: list[Citation] = []
         self._length = 0
         self._has_reasoned = False
@@ -86,7 +87,7 @@ class Writer:
         for one in cited:
             named: list[Quote | None] = [quote for quote in quotes if quote.n == one.n]
             for quote in named or [None]:
-                citation = _citation(one, self._finder.text, self._passages[one.n - 1], quote)
+                citation = self._citation(one, quote)
                 self._citations.append(citation)
                 self._run.append(citation)
 
@@ -99,35 +100,50 @@ class Writer:
                 text,
                 self.usage,
                 self.timings_ms,
-                grounding(self._citations),
+                self._grounding(outcome),
                 self.gate,
                 self.model,
             )
         )
 
+    def _grounding(self, outcome: Outcome) -> Mapping[str, int]:
+        """Of the citations, and of what is stated without one, which any passage may support."""
+        counts = grounding(self._citations)
+        if outcome == "answered":
+            text = self._finder.text
+            for span in uncited(text, (Span(one.answer_start, one.answer_end) for one in self._citations)):
+                found = (self._read(n).support(span.of(text)) for n in range(1, len(self._passages) + 1))
+                counts[max(found, key=lambda one: one.score).verdict] += 1
+        return counts
 
-def _citation(cited: Cited, answer: str, passage: Passage, quote: Quote | None) -> Citation:
-    """`quote`: what the model itself says it rests on; else it is the sentence that comes closest."""
-    chunk, claim = passage.chunk, cited.answer.of(answer)
-    if quote:
-        span = Span(quote.start, quote.end)
-        found = replace(support(claim, span.of(chunk.text)), span=span)
-    else:
-        found = support(claim, chunk.text)
-    return Citation(
-        n=cited.n,
-        answer_start=cited.answer.start,
-        answer_end=cited.answer.end,
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        version=chunk.version,
-        start=chunk.start + found.span.start,
-        end=chunk.start + found.span.end,
-        page=chunk.page,
-        quote=found.span.of(chunk.text),
-        verdict=found.verdict,
-        score=round(found.score, 3),
-    )
+    def _read(self, n: int) -> Evidence:
+        if n not in self._evidence:
+            chunk = self._passages[n - 1].chunk
+            self._evidence[n] = Evidence(chunk.text, f"{chunk.title} {chunk.section}")
+        return self._evidence[n]
+
+    def _citation(self, cited: Cited, quote: Quote | None) -> Citation:
+        """`quote`: what the model itself says it rests on; else it is the sentence that comes closest."""
+        chunk, claim = self._passages[cited.n - 1].chunk, cited.answer.of(self._finder.text)
+        if quote:
+            span = Span(quote.start, quote.end)
+            found = replace(support(claim, span.of(chunk.text), f"{chunk.title} {chunk.section}"), span=span)
+        else:
+            found = self._read(cited.n).support(claim)
+        return Citation(
+            n=cited.n,
+            answer_start=cited.answer.start,
+            answer_end=cited.answer.end,
+            chunk_id=chunk.chunk_id,
+            document_id=chunk.document_id,
+            version=chunk.version,
+            start=chunk.start + found.span.start,
+            end=chunk.start + found.span.end,
+            page=chunk.page,
+            quote=found.span.of(chunk.text),
+            verdict=found.verdict,
+            score=round(found.score, 3),
+        )
 
 
 def repeat(run: Run, events: Sequence[Event], began: float) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Span
-from rag_api.core.verifying import PARTIAL_FROM, SUPPORTED_FROM, Verdict, support
+from rag_api.core.verifying import PARTIAL_FROM, SUPPORTED_FROM, Verdict, support, uncited
 
 PASSAGE = "The ferry leaves Pier 3 at noon. Dogs travel free of charge. A bicycle costs 4.50 euros."
 WORDS = st.sampled_from(
@@ -40,10 +40,10 @@ def test_a_claim_in_other_words_is_supported_in_part() -> None:
     assert (found.score, found.verdict) == (0.4, Verdict.PARTIAL)
 
 
-def test_a_wrong_number_halves_the_score() -> None:
+def test_a_wrong_number_supports_nothing() -> None:
     right, wrong = support("A bicycle costs 4.5 euros", PASSAGE), support("A bicycle costs 7 euros", PASSAGE)
     assert right.score >= 3 / 4 and right.verdict is Verdict.SUPPORTED
-    assert wrong.score == pytest.approx(3 / 8) and wrong.verdict is Verdict.PARTIAL
+    assert wrong.score == pytest.approx(right.score / 4) and wrong.verdict is Verdict.UNSUPPORTED
     assert right.span == wrong.span
 
 
@@ -60,3 +60,36 @@ def test_a_passage_without_a_sentence_supports_nothing() -> None:
 
 def test_plurals_support_singulars() -> None:
     assert support("Ferries leave piers", "The ferry leaves the pier.").verdict is Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Dogs do not travel free of charge.",
+        "The ferry never leaves Pier 3 at noon.",
+        "Dogs don't travel free of charge.",
+    ],
+)
+def test_what_the_passage_does_not_deny_is_not_supported_when_it_is_denied(claim: str) -> None:
+    assert support(claim, PASSAGE).verdict is Verdict.UNSUPPORTED
+    assert support(claim, claim).verdict is Verdict.SUPPORTED
+
+
+def test_a_denial_of_something_else_in_the_sentence_is_no_contradiction() -> None:
+    passage = "Bicycles are not insured, but dogs travel free of charge on all ferries."
+    assert support("Dogs travel free of charge", passage).verdict is Verdict.SUPPORTED
+
+
+def test_a_name_that_nobody_knows_costs_half_and_one_of_the_title_nothing() -> None:
+    claim = "At noon the ferry Hilda leaves Pier 3"
+    assert support(claim, PASSAGE).score == pytest.approx(support(claim, PASSAGE, "The Hilda").score / 2)
+
+
+def test_a_count_may_be_a_word() -> None:
+    assert support("The ferry has 6 decks", "The ferry has six decks.").verdict is Verdict.SUPPORTED
+    assert support("The ferry has seven decks", "The ferry has six decks.").verdict is Verdict.UNSUPPORTED
+
+
+def test_what_states_something_without_a_citation_is_found() -> None:
+    answer = "Dogs travel free of charge. The ferry leaves at noon from Pier 3. Is that all? Yes."
+    assert [span.of(answer) for span in uncited(answer, [Span(0, 26)])] == ["The ferry leaves at noon from Pier 3."]
