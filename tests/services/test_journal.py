@@ -115,10 +115,11 @@ async def test_old_runs_are_dropped_and_said_to_be(store: Database, catalogue: D
         write(journal, "ans_new", run("ans_new"))
     old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
     async with store.write() as db:
-        await db.execute(update(answer_tables.runs).where(answer_tables.runs.c.answer_id == "ans_old").values(started_at=old))
+        runs = answer_tables.runs
+        await db.execute(update(runs).where(runs.c.answer_id == "ans_old").values(started_at=old))
     async with Journal(store, catalogue, kept_days=2) as journal:
         await asyncio.sleep(0.3)
-        with pytest.raises(ContentGone, match="ans_old.*2 days"):
+        with pytest.raises(ContentGone, match=r"ans_old.*2 days"):
             await journal.load("ans_old")
         assert await journal.load("ans_new") == run("ans_new")
 
