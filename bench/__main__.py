@@ -1,7 +1,8 @@
 """What this machine makes of the service, as a table and as JSON: `python -m bench [--eval FOLDER] [--json FILE]`.
 
 With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`); with `--filters` it only
-searches 100,000 chunks with filters (`bench/filters.py`).
+searches 100,000 chunks with filters (`bench/filters.py`), with `--verdicts` it only tells what verdicts are worth
+(`bench/verdicts.py`).
 Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
 of one run only.
 """
@@ -24,6 +25,7 @@ from bench.embedding import embedding
 from bench.figures import lines, percentiles
 from bench.filters import filters
 from bench.peers import compare
+from bench.verdicts import verdicts
 from ingest.tokens import load_tokenizer
 from tests.fake_llm import FakeLanguageModel, fake_language_model, says
 from tests.processes import Service, sent
@@ -137,6 +139,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--peers", type=Path, help="folder of the peers' harness: compares ingestion only")
     parser.add_argument("--filters", action="store_true", help="only search with filters, over 100,000 chunks")
+    parser.add_argument("--verdicts", action="store_true", help="only how well verdicts tell support from the rest")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison with peers")
     parser.add_argument("--documents", type=int, default=50, help="that each system ingests in a round")
     args = parser.parse_args()
@@ -150,6 +153,8 @@ def main() -> None:
 
     if args.peers:
         compare(say, args.peers.absolute(), rounds=args.rounds, documents=args.documents)
+    elif args.verdicts:
+        verdicts(say, args.eval)
     elif args.filters:
         queries = [query["text"] for query in lines(args.eval / "nq" / "queries.jsonl")]
         filters(say, args.eval / "nq" / "corpus.jsonl", queries)
