@@ -13,7 +13,7 @@ from rag_api.core.extracting import Comparison
 from rag_api.core.hits import Passage
 from rag_api.errors import InvalidSettings
 
-_PASSAGE_TAG = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
+_FENCE = re.compile(r"<(?=\s*/?\s*(?:passage|conversation))", re.IGNORECASE)
 TITLES_NAMED = 3
 # every template with the variables that it may and must use
 TEMPLATES: Mapping[str, frozenset[str]] = {
@@ -54,8 +54,8 @@ def version_of(text: str) -> str:
 
 
 def fenced(text: str) -> str:
-    """Text that can't end or begin a passage, however it is written."""
-    return _PASSAGE_TAG.sub("&lt;", text)
+    """Text that can't end or begin a passage or a conversation, however it is written."""
+    return _FENCE.sub("&lt;", text)
 
 
 class Prompts:
