@@ -5,6 +5,7 @@
 #
 # PYTHON        the interpreter that makes .venv (3.11 to 3.14)
 # HOST, PORT    where to serve
+# TESTERS       how many tests run at once, each group with services of its own
 # TORCH_INDEX   the URL of PyTorch's index of CPU wheels: without it and without a wheel in wheels/, Linux gets the
 #               GPU build, which works as well and is 3 GB larger
 
@@ -13,6 +14,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
+TESTERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -24,7 +26,7 @@ serve: $(VENV)/.runtime
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 check: format lint types layers test
 

@@ -27,12 +27,28 @@ class Site:
     asked: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
     port: int = 0
+    answering: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @asynccontextmanager
+    async def served(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+        """Whoever is still being answered at the end is cut off."""
+        async with await asyncio.start_server(self._begin, "127.0.0.1", 0, ssl=tls) as server:
+            self.port = server.sockets[0].getsockname()[1]
+            yield
+        for task in self.answering:
+            task.cancel()
+        await asyncio.gather(*self.answering, return_exceptions=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._answer(reader, writer))
+        self.answering.add(task)
+        task.add_done_callback(self.answering.discard)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             path = head.split(" ", 2)[1]
@@ -60,8 +76,7 @@ class Site:
 async def open_site(tls: ssl.SSLContext | None = None, **pages: Reply) -> AsyncIterator[Site]:
     """In this test's own loop; `home` stands for `/`, other names for their path."""
     site = Site({"/" if name == "home" else f"/{name}": reply for name, reply in pages.items()})
-    async with await asyncio.start_server(site.answer, "127.0.0.1", 0, ssl=tls) as server:
-        site.port = server.sockets[0].getsockname()[1]
+    async with site.served(tls):
         yield site
 
 
@@ -73,8 +88,7 @@ def serve_site() -> Iterator[Site]:
     stopped = asyncio.Event()
 
     async def live() -> None:
-        async with await asyncio.start_server(site.answer, "127.0.0.1", 0) as server:
-            site.port = server.sockets[0].getsockname()[1]
+        async with site.served():
             started.set()
             await stopped.wait()
 

@@ -1,5 +1,6 @@
 """`--dry-run`: the plans, what they come to, and how long that takes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -74,7 +75,7 @@ def _sum_up(plans: list[Plan], client: Client, patience: Patience, report: Repor
     files = ", ".join(f"{count} {would}" for would, count in sums["files"].items()) or "no files"
     counted = "counted as the embedder does" if is_counted else "estimated"
     report.row(
-        {"total": sums, "seconds": round(seconds, 1), "basis": basis, "tokens_are": counted},
+        {"total": sums, "seconds": math.ceil(10 * seconds) / 10, "basis": basis, "tokens_are": counted},
         f"{files}. To be ingested: {sums['documents']} documents, {sums['bytes']:,} bytes, {sums['chunks']} chunks, "
         f"about {sums['tokens']:,} tokens ({counted}); that takes about {seconds:.0f} s ({basis}). Nothing was sent.",
     )
