@@ -173,9 +173,12 @@ class Runs:
         await run.join()
         return run
 
-    def left(self, run: Run) -> None:
-        """A reader has gone: leaving is not stopping, but nobody listens for ever."""
+    def left(self, run: Run, *, lingers: bool = True) -> None:
+        """A reader has gone: leaving is not stopping, but nobody listens for ever. `lingers`: it may come back."""
         if run.readers or run.is_over:
+            return
+        if not lingers:
+            run.stop("orphaned")
             return
         loop = asyncio.get_running_loop()
         run.left_at = loop.time()

@@ -1,57 +1,42 @@
-"""A run's log on the wire: native server-sent events."""
+"""A run's log on the wire: server-sent events, in any dialect."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
-import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from rag_api.core.events import Citation, Done, Event, Failed, Logged, Reasoned, Reset, Retrieved, Started, TextAppended
+from rag_api.core.events import Logged
 from rag_api.services.runs import Run, Runs
-from rag_api.web.schemas import citation_out, passage_out
+from rag_api.web.dialects.native import NativeStream
 
 PING_S = 10
 SEND_S = 30.0  # a reader that takes nothing for so long is dropped; it can resume
 GRACE_S = 5.0
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-
-
-def encode(answer_id: str, logged: Logged) -> bytes:
-    """One event. Line ends that some readers see beyond the standard's own are escaped in the JSON."""
-    event = logged.event
-    data = orjson.dumps(payload(event), option=orjson.OPT_NON_STR_KEYS)
-    for character in ("\u0085", "\u2028", "\u2029"):
-        data = data.replace(character.encode(), f"\\u{ord(character):04x}".encode())
-    return b"event: %b\nid: %b:%d\ndata: %b\n\n" % (event.type.encode(), answer_id.encode(), logged.seq, data)
-
-
-def payload(event: Event) -> dict[str, Any]:
-    match event:
-        case TextAppended():
-            return {"offset": event.offset, "text": event.text}
-        case Reasoned():
-            return {"text": event.text}
-        case Citation():
-            return citation_out(event)
-        case Retrieved():
-            return {"passages": [passage_out(passage) for passage in event.passages]}
-        case Started() | Reset() | Done():
-            return {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name != "type"}
-        case Failed():
-            return {"error": {"code": event.code, "message": event.message, "request_id": event.request_id}}
+Projection: TypeAlias = Callable[[Sequence[Logged]], bytes]
 
 
 def follow(runs: Runs, run: Run, after: int = 0) -> EventSourceResponse:
-    return event_stream(_bytes(runs, run, after))
+    return event_stream(_bytes(runs, run, after, NativeStream(run.answer_id), lingers=True))
+
+
+def project(
+    runs: Runs, run: Run, projection: Projection, *, headers: Mapping[str, str] = {}, resumable: bool = False
+) -> EventSourceResponse:
+    """The run in another dialect. In one that can't be resumed, a reader that leaves has stopped the answer."""
+    return event_stream(_bytes(runs, run, 0, projection, lingers=resumable), headers=headers)
 
 
 def event_stream(
-    content: AsyncIterator[bytes], *, on_close: Callable[[Any], Awaitable[None]] | None = None
+    content: AsyncIterator[bytes],
+    *,
+    on_close: Callable[[Any], Awaitable[None]] | None = None,
+    headers: Mapping[str, str] = {},
 ) -> EventSourceResponse:
     return EventSourceResponse(
         content,
-        headers=HEADERS,
+        headers={**HEADERS, **headers},
         ping=PING_S,
         ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
         sep="\n",
@@ -61,15 +46,14 @@ def event_stream(
     )
 
 
-async def _bytes(runs: Runs, run: Run, after: int) -> AsyncGenerator[bytes, None]:
+async def _bytes(
+    runs: Runs, run: Run, after: int, projection: Projection, *, lingers: bool
+) -> AsyncGenerator[bytes, None]:
     """What is there is sent at once; texts that have gathered meanwhile go in one write."""
     try:
         async with aclosing(run.follow(after)) as batches:
             async for batch in batches:
-                yield _join(run.answer_id, batch)
+                if data := projection(batch):
+                    yield data
     finally:
-        runs.left(run)
-
-
-def _join(answer_id: str, batch: Sequence[Logged]) -> bytes:
-    return b"".join(encode(answer_id, logged) for logged in batch)
+        runs.left(run, lingers=lingers)
