@@ -8,18 +8,19 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 MODES = ("hybrid", "dense", "lexical")
+DEFAULT_MODE = MODES[0]
 MOST_HITS = 100
 _NEXT_PAIR = re.compile(r"[,;\s]+(?=[a-z_]+=)")
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`top_k`, `mode` and `dense_weight` are of searches; `passages` and what follows of answers; None: the server's
-    own."""
+    """`top_k` is of searches; `mode`, `dense_weight` and `filter` of both; `passages` and what follows of answers;
+    None: the server's own."""
 
     collection: str = "default"
     top_k: int = 10
-    mode: str = "hybrid"
+    mode: str = DEFAULT_MODE
     dense_weight: float | None = None
     filter: Mapping[str, Any] | None = None
     passages: int | None = None
@@ -32,8 +33,9 @@ class Configuration:
         return {name: value for name, value in given.items() if value is not None}
 
     def answer_options(self) -> dict[str, Any]:
-        names = ("filter", "instructions", "temperature", "max_tokens")
-        given = {"top_k": self.passages} | {name: getattr(self, name) for name in names}
+        names = ("dense_weight", "filter", "instructions", "temperature", "max_tokens")
+        mode = None if self.mode == DEFAULT_MODE else self.mode
+        given = {"top_k": self.passages, "mode": mode} | {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
     def as_json(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.library import Library
-from rag_api.services.retriever import Retriever, Search
+from rag_api.services.retriever import Mode, Retriever, Search
 from rag_api.services.runs import Run, Runs
 from rag_api.services.writing import NO_ANSWER, Writer, repeat
 from rag_api.telemetry import log
@@ -34,6 +34,8 @@ class Ask:
     collection: str
     top_k: int | None = None
     filter: Filter | None = None
+    mode: Mode = "hybrid"
+    dense_weight: float | None = None
     instructions: str | None = None
     sampling: Sampling = DEFAULT_SAMPLING
     reasoning: bool = False
@@ -106,8 +108,9 @@ class Answerer:
         if not self._cache.is_on or not ask.may_repeat or ask.reasoning:
             await self._work(run, row, ask, history, began)
             return
-        scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.instructions,
-                      ask.sampling, history, self._model.name, self._prompts.version))  # fmt: skip
+        scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.mode,
+                      ask.dense_weight, ask.instructions, ask.sampling, history, self._model.name,
+                      self._prompts.version))  # fmt: skip
         events, vector = await self._cache.find(scope, ask.question, model=row.embedder)
         if events and not any(map(self._runs.is_deleted, documents_in(events))):
             repeat(run, events, began)
@@ -121,7 +124,13 @@ class Answerer:
         question = await self._conversations.condense(ask.question, history)
         options = self._options
         search = Search(
-            question, ask.top_k or options.passages, filter=ask.filter, same_text=1, joined=not options.quotes
+            question,
+            ask.top_k or options.passages,
+            ask.mode,
+            ask.filter,
+            ask.dense_weight,
+            same_text=1,
+            joined=not options.quotes,
         )
         found = await self._retriever.search(ask.collection, search)
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]

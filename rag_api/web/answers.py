@@ -26,6 +26,8 @@ async def ask(body: AskIn, services: Wired, cache_control: Annotated[str, Header
             collection=body.collection,
             top_k=body.top_k,
             filter=parse_filter(body.filter),
+            mode=body.mode,
+            dense_weight=body.dense_weight,
             instructions=body.instructions,
             sampling=Sampling(body.temperature, body.max_tokens),
             reasoning=body.reasoning,

@@ -134,6 +134,8 @@ class AskIn(In):
     collection: str = "default"
     filter: dict[str, Any] | None = None
     top_k: int | None = Field(None, ge=1, le=100)
+    mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    dense_weight: float | None = Field(None, ge=0, le=1, description="of the dense score in hybrid mode")
     stream: bool = True
     instructions: str | None = Field(None, max_length=20_000, description="added to the system prompt")
     temperature: float | None = Field(None, ge=0, le=2)

@@ -25,6 +25,11 @@ def test_what_is_not_set_stays_the_servers_own() -> None:
     assert found.collection == "books"
 
 
+def test_answers_are_asked_for_in_the_same_mode_and_weight_as_searches() -> None:
+    assert configured(Configuration(), ["mode=lexical"]).answer_options() == {"mode": "lexical"}
+    assert configured(Configuration(), ["dense_weight=.7"]).answer_options() == {"dense_weight": 0.7}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,6 +1,7 @@
 """Answers through the front door, without a language model: quotations."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,23 @@ def test_a_question_that_the_documents_do_not_answer_is_refused(hill: Service) -
     assert answer["passages"]
     assert not answer["gate"]["passed"]
     assert answer["gate"]["score"] < answer["gate"]["threshold"]
+
+
+def test_an_answer_rests_on_hits_of_the_mode_and_weight_that_are_asked_for(hill: Service) -> None:
+    def of_search(**options: Any) -> list[tuple[str, float]]:
+        body = {"query": QUESTION, "top_k": 3, **options}
+        hits = hill.http.post("/api/v1/collections/default/search", json=body).json()["hits"]
+        return [(hit["chunk_id"], hit["score"]) for hit in hits]
+
+    seen = []
+    for options in ({}, {"mode": "dense"}, {"mode": "lexical"}, {"dense_weight": 0.9}):
+        answer = hill.answer(QUESTION, top_k=3, **options)
+        seen.append([(passage["chunk_id"], passage["score"]) for passage in answer["passages"]])
+        assert seen[-1] == of_search(**options)
+        assert (answer["gate"] is None) == (options == {"mode": "lexical"})
+    assert len(set(map(tuple, seen))) == 4
+    wrong = hill.http.post("/api/v1/answers", json={"question": QUESTION, "mode": "sparse"})
+    assert wrong.status_code == 422
 
 
 def test_an_empty_collection_has_no_answer(hill: Service) -> None:
