@@ -15,7 +15,7 @@ from rag_api.doctor_models import examine_models
 from rag_api.errors import RagError
 from rag_api.home import is_owned, make_home, serving
 from rag_api.settings import Settings
-from rag_api.wiring import load_prompts
+from rag_api.wiring_answers import load_prompts
 
 LOW_DISK_BYTES = 1024**3
 

@@ -6,6 +6,7 @@ RagError
 ├── InvalidRequest               something asked for makes no sense
 │   ├── InvalidFilter
 │   ├── InvalidCursor
+│   ├── InvalidPrompt            a template that would not work
 │   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
 ├── Unauthenticated              no key, or a wrong one
 ├── ForeignOrigin                a page of another site asks a server that wants no key
@@ -74,6 +75,10 @@ class InvalidFilter(InvalidRequest):
 class InvalidCursor(InvalidRequest):
     def __init__(self, cursor: str) -> None:
         super().__init__(f"cursor {cursor!r} is not one that this list gave; leave it out to start over")
+
+
+class InvalidPrompt(InvalidRequest):
+    pass
 
 
 class NothingAccepted(InvalidRequest):

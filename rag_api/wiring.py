@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from ingest.sandbox import Limits, ParserPool
 from rag_api.backends.chroma import ChromaStore
@@ -17,9 +16,7 @@ from rag_api.backends.http import open_caller
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
 from rag_api.core.ports import LanguageModel
-from rag_api.core.prompts import TEMPLATES, Prompts
 from rag_api.db.database import Database
-from rag_api.errors import InvalidSettings
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import ConversationOptions, Conversations
@@ -43,7 +40,7 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
-from rag_api.wiring_answers import answer_cache
+from rag_api.wiring_answers import answer_cache, load_prompts
 from rag_api.wiring_models import in_order, is_extractive, open_models
 from rag_api.wiring_retrieval import open_retriever
 
@@ -100,7 +97,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             forget_document=cache.redact,
         )
         stack.push_async_callback(runs.close)
-        library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings))
+        prompts = load_prompts(settings)
+        library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings), prompts=prompts)
         await library.prepare(settings.embedder.model)
         retriever = await open_retriever(
             settings, stack, db=stores.db, embedders=stores.embedders, vectors=stores.vectors, lexical=stores.lexical
@@ -111,11 +109,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(gatekeeper.close)
         comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
         model, models = await _open_language_model(settings, comparer, stack)
-        prompts, quotes = load_prompts(settings), isinstance(model, ExtractiveModel)
+        quotes = isinstance(model, ExtractiveModel)
         talk = ConversationOptions(answers.history_turns, answers.condense, answers.condense_s)
-        conversations = Conversations(
-            answer_log, journal, runs, model=None if quotes else model, prompts=prompts, options=talk
-        )
+        conversations = Conversations(answer_log, journal, runs, model=None if quotes else model, options=talk)
         answerer = Answerer(
             library,
             retriever,
@@ -177,20 +173,6 @@ def make_fetcher(settings: Settings) -> Fetcher:
     hosts = frozenset(host.strip().rstrip(".").lower() for host in options.allow_hosts.split(",") if host.strip())
     reach = Reach(options.allow_private, hosts)
     return Fetcher(reach, FetchLimits(options.max_bytes, options.total_s))
-
-
-def load_prompts(settings: Settings) -> Prompts:
-    return Prompts(read_templates(settings))
-
-
-def read_templates(settings: Settings) -> dict[str, str]:
-    """From RAG_PROMPTS_DIR, else the folder beside the packages, else the copy that a wheel carries."""
-    package = Path(__file__).parent
-    folders = [settings.prompts_dir] if settings.prompts_dir else [package.parent / "prompts", package / "prompts"]
-    folder = next((folder for folder in folders if folder.is_dir()), None)
-    if folder is None:
-        raise InvalidSettings(f"there is no folder of prompt templates at {folders[0]}; correct RAG_PROMPTS_DIR")
-    return {name: (folder / name).read_text("utf-8") for name in TEMPLATES if (folder / name).is_file()}
 
 
 @asynccontextmanager

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rag_api.core.extracting import Comparison
-from rag_api.core.hits import Passage
-from rag_api.errors import InvalidSettings
+from rag_api.core.hits import IndexedChunk, Passage
+from rag_api.core.languages import LANGUAGES, guess_language
+from rag_api.errors import InvalidPrompt
 
 _FENCE = re.compile(r"<(?=\s*/?\s*(?:passage|conversation))", re.IGNORECASE)
 TITLES_NAMED = 3
+OWN_KEPT = 64
 # every template with the variables that it may and must use
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "answer.system.md": frozenset({"instructions"}),
@@ -22,6 +24,11 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "condense.user.md": frozenset({"history", "question"}),
     "refusal.md": frozenset({"titles"}),
 }
+# what may be there, too, and is used for questions in that language
+TRANSLATIONS: Mapping[str, frozenset[str]] = {
+    f"refusal.{language}.md": TEMPLATES["refusal.md"] for language in LANGUAGES if language != "en"
+}
+ALL_TEMPLATES: Mapping[str, frozenset[str]] = {**TEMPLATES, **TRANSLATIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +66,43 @@ def fenced(text: str) -> str:
 
 
 class Prompts:
-    """The templates of `prompts/`, checked when made: each is there, and uses exactly its variables.
+    """The templates of `prompts/`, checked when made: each is there, uses exactly its variables, and can be rendered.
 
-    `version` is of all of them together, `versions` of each.
+    `version` is of all of them together, `versions` of each. Raises InvalidPrompt.
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         environment.filters["fenced"] = fenced
-        self._templates = {}
-        self.versions = {name: version_of(text) for name, text in sources.items() if name in TEMPLATES}
+        environment.globals.clear()  # such as `range`: then they are variables that no template may use
+        self.sources = {name: text for name, text in sources.items() if name in ALL_TEMPLATES}
+        self.versions = {name: version_of(text) for name, text in self.sources.items()}
         self.version = version_of("\n".join(f"{name} {version}" for name, version in sorted(self.versions.items())))
-        for name, variables in TEMPLATES.items():
-            if name not in sources:
-                raise InvalidSettings(f"the prompt template {name} is missing; RAG_PROMPTS_DIR must hold it")
-            try:
-                used = meta.find_undeclared_variables(environment.parse(sources[name]))
-                self._templates[name] = environment.from_string(sources[name])
-            except TemplateError as error:
-                raise InvalidSettings(f"the prompt template {name} can't be read: {error}") from error
-            if used != variables:
-                raise InvalidSettings(
-                    f"the prompt template {name} uses {sorted(used)}, it must use exactly {sorted(variables)}"
-                )
+        self._own: dict[tuple[tuple[str, str], ...], Prompts] = {}
+        self._templates = {}
+        for name, variables in ALL_TEMPLATES.items():
+            if name in self.sources:
+                self._templates[name] = _checked(environment, name, self.sources[name], variables)
+            elif name in TEMPLATES:
+                raise InvalidPrompt(f"the prompt template {name} is missing")
+
+    def of(self, own: Mapping[str, str] | None) -> "Prompts":
+        """With a collection's own templates in the place of these. Raises InvalidPrompt.
+
+        Who words the refusal anew words it for all languages: translations of what it was are not used any more.
+        """
+        if not own:
+            return self
+        if unknown := sorted(own.keys() - ALL_TEMPLATES.keys()):
+            raise InvalidPrompt(f"there is no prompt template {unknown[0]!r}; there are {', '.join(ALL_TEMPLATES)}")
+        key = tuple(sorted(own.items()))
+        if key not in self._own:
+            dropped = TRANSLATIONS.keys() if "refusal.md" in own else ()
+            made = Prompts({name: text for name, text in self.sources.items() if name not in dropped} | dict(own))
+            while len(self._own) >= OWN_KEPT:
+                del self._own[next(iter(self._own))]
+            self._own[key] = made
+        return self._own[key]
 
     def answer(
         self,
@@ -107,10 +128,41 @@ class Prompts:
         text = self._render("condense.user.md", question=question, history=history)
         return Prompt((Message("user", text),), question, ())
 
-    def refusal(self, passages: Sequence[Passage] = ()) -> str:
-        """One sentence that names the documents that came nearest."""
+    def refusal(self, question: str, passages: Sequence[Passage] = ()) -> str:
+        """One sentence, in the question's language if it can be told, that names the documents that came nearest."""
         titles = list(dict.fromkeys(passage.chunk.title or passage.chunk.source for passage in passages))
-        return self._render("refusal.md", titles=titles[:TITLES_NAMED])
+        translated = f"refusal.{guess_language(question)}.md"
+        name = translated if translated in self._templates else "refusal.md"
+        return self._render(name, titles=titles[:TITLES_NAMED])
 
     def _render(self, name: str, **variables: Any) -> str:
         return self._templates[name].render(**variables).strip()
+
+
+def _checked(environment: ImmutableSandboxedEnvironment, name: str, text: str, variables: frozenset[str]) -> Template:
+    """Raises InvalidPrompt."""
+    try:
+        used = meta.find_undeclared_variables(environment.parse(text))
+        template = environment.from_string(text)
+    except TemplateError as error:
+        raise InvalidPrompt(f"the prompt template {name} can't be read: {error}") from error
+    if used != variables:
+        raise InvalidPrompt(f"the prompt template {name} uses {sorted(used)}, it must use exactly {sorted(variables)}")
+    for values in (_LEAST, _MOST):
+        try:
+            template.render({variable: values[variable] for variable in variables})
+        except Exception as error:  # it runs what somebody wrote
+            raise InvalidPrompt(f"the prompt template {name} can't be rendered: {error}") from error
+    return template
+
+
+_CHUNK = IndexedChunk("doc:1:0", "doc", 1, 0, "A title", "a.txt", 1, "A section", 0, 5, "Text.", {})
+# the least and the most that a template may meet in each variable
+_LEAST: Mapping[str, Any] = {"instructions": None, "passages": (), "question": "Why?", "history": (), "titles": []}
+_MOST: Mapping[str, Any] = {
+    "instructions": "Be brief.",
+    "passages": (Passage(1, _CHUNK, 1.0, 0.5), Passage(2, _CHUNK, 0.5, None)),
+    "question": "Why?",
+    "history": (PastTurn("Who?", "Nobody."),),
+    "titles": ["A title", "Another title"],
+}

@@ -40,6 +40,7 @@ async def create(
     description: str = "",
     metadata: Mapping[str, Any] | None = None,
     embedder: str | None = None,
+    prompts: Mapping[str, str] | None = None,
 ) -> CollectionRow:
     id_, generation_id, moment = new_id("col"), new_id("gen"), now()
     try:
@@ -50,6 +51,7 @@ async def create(
                 description=description,
                 metadata=dict(metadata or {}),
                 generation_id=generation_id,
+                prompts=dict(prompts) if prompts else None,
                 created_at=moment,
             )
         )

@@ -22,6 +22,7 @@ class CollectionRow:
     previous_generation_id: str | None
     created_at: str
     changed: int  # counts the changes of what a search may find
+    prompts: Mapping[str, str] | None  # templates of its own by name
     embedder: str | None  # the model of the generation in use, once it is known
 
 

@@ -42,6 +42,7 @@ collections = Table(
     # counts the changes of what a search may find, one a transaction; and the latest that has left no row (`scopes`)
     Column("changed", Integer, nullable=False, server_default="0"),
     Column("forgotten", Integer, nullable=False, server_default="0"),
+    Column("prompts", JSON(none_as_null=True)),  # templates of its own by name; NULL: none
     Index("uq_collections_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
           postgresql_where=text("deleted_at IS NULL")),
 )  # fmt: skip

@@ -55,6 +55,17 @@ class AnswererOptions:
     quotes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question in its place: what is answered from, with which words, and since when."""
+
+    ask: Ask
+    row: CollectionRow
+    prompts: Prompts
+    history: Sequence[PastTurn]
+    began: float
+
+
 class Answerer:
     def __init__(
         self,
@@ -85,11 +96,13 @@ class Answerer:
         """A run that has begun. Raises what is wrong with the question itself, such as CollectionNotFound."""
         began = time.perf_counter()
         row = await self._library.collection(ask.collection)
+        prompts = self._prompts.of(row.prompts)
         place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again)
         answer_id = new_id("ans")
+        asked = _Asked(ask, row, prompts, place.history, began)
 
         async def work(run: Run) -> None:
-            await self._work_or_repeat(run, row, ask, place.history, began)
+            await self._work_or_repeat(run, asked)
 
         started = Started(
             answer_id,
@@ -98,30 +111,28 @@ class Answerer:
             self._model.name,
             ask.question,
             place.parent_id,
-            self._prompts.version,
+            prompts.version,
         )
         return self._runs.start(answer_id, work, started)
 
-    async def _work_or_repeat(
-        self, run: Run, row: CollectionRow, ask: Ask, history: Sequence[PastTurn], began: float
-    ) -> None:
+    async def _work_or_repeat(self, run: Run, asked: _Asked) -> None:
+        ask, row = asked.ask, asked.row
         if not self._cache.is_on or not ask.may_repeat or ask.reasoning:
-            await self._work(run, row, ask, history, began)
+            await self._work(run, asked)
             return
         scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.mode,
-                      ask.dense_weight, ask.instructions, ask.sampling, history, self._model.name,
-                      self._prompts.version))  # fmt: skip
+                      ask.dense_weight, ask.instructions, ask.sampling, asked.history, self._model.name,
+                      asked.prompts.version))  # fmt: skip
         events, vector = await self._cache.find(scope, ask.question, model=row.embedder)
         if events and not any(map(self._runs.is_deleted, documents_in(events))):
-            repeat(run, events, began)
-        elif not await self._work(run, row, ask, history, began):
+            repeat(run, events, asked.began)
+        elif not await self._work(run, asked):
             self._cache.keep(scope, ask.question, run.log, vector)
 
-    async def _work(
-        self, run: Run, row: CollectionRow, ask: Ask, history: Sequence[PastTurn], began: float
-    ) -> Sequence[str]:
+    async def _work(self, run: Run, asked: _Asked) -> Sequence[str]:
         """What was degraded in it."""
-        question = await self._conversations.condense(ask.question, history)
+        ask, row, prompts = asked.ask, asked.row, asked.prompts
+        question = await self._conversations.condense(ask.question, asked.history, prompts)
         options = self._options
         search = Search(
             question,
@@ -136,20 +147,21 @@ class Answerer:
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
         passages = pack(shown, budget_chars=self._options.budget_chars)
         run.append(Retrieved(tuple(passages)))
-        writer = Writer(run, passages, began, shows_reasoning=ask.reasoning)
+        writer = Writer(run, passages, asked.began, shows_reasoning=ask.reasoning)
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
         if not passages:
-            writer.refuse(self._prompts.refusal())
+            writer.refuse(prompts.refusal(ask.question))
             return found.degraded
-        prompt = self._prompts.answer(
+        prompt = prompts.answer(
             ask.question,
             passages,
             instructions=ask.instructions,
-            history=pack_history(history, budget_chars=self._options.history_chars),
+            history=pack_history(asked.history, budget_chars=self._options.history_chars),
             standalone=question,
         )
         if self._options.quotes or self._gatekeeper.mode == "strict":
             await self._decide(row, prompt, ask.sampling, writer)
+            writer.end(prompts, ask.question)
             return found.degraded
         judging = asyncio.create_task(self._gatekeeper.judge(row, question, passages))  # delays no text
         try:
@@ -157,7 +169,7 @@ class Answerer:
             writer.gate = await _unless_away(judging)
         finally:
             judging.cancel()
-        writer.end(self._prompts)
+        writer.end(prompts, ask.question)
         return found.degraded
 
     async def _decide(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
@@ -169,7 +181,6 @@ class Answerer:
             writer.finish_reason = NO_ANSWER
         else:
             await self._stream(replace(prompt, comparison=comparison), sampling, writer)
-        writer.end(self._prompts)
 
     async def _stream(
         self, prompt: Prompt, sampling: Sampling, writer: Writer, judging: Awaitable[Gate | None] | None = None

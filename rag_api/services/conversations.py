@@ -10,7 +10,7 @@ from rag_api.core.citing import without_markers
 from rag_api.core.condensing import standalone
 from rag_api.core.events import Answer, fold
 from rag_api.core.ports import LanguageModel, Sampling
-from rag_api.core.prompts import PastTurn, Prompts
+from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db import answers, conversations
 from rag_api.db.conversations import ConversationRow
 from rag_api.db.database import Database
@@ -51,14 +51,12 @@ class Conversations:
         runs: Runs,
         *,
         model: LanguageModel | None,
-        prompts: Prompts,
         options: ConversationOptions,
     ) -> None:
         self._store = store
         self._journal = journal
         self._runs = runs
         self._model = model
-        self._prompts = prompts
         self._options = options
 
     async def create(self, title: str = "") -> ConversationRow:
@@ -106,20 +104,19 @@ class Conversations:
         past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in said)
         return Place(row.id, parent, past)
 
-    async def condense(self, question: str, history: Sequence[PastTurn]) -> str:
+    async def condense(self, question: str, history: Sequence[PastTurn], prompts: Prompts) -> str:
         """The question as the index is asked: with what it leans on in the turns before."""
         if not history or self._options.condense == "off":
             return question
         if self._model and self._options.condense == "auto":
             try:
-                if said := await self._condensed(self._model, question, history):
+                if said := await self._condensed(self._model, prompts.condense(question, history)):
                     return said
             except (LanguageModelError, TimeoutError) as error:
                 log(__name__).warning("condensing by rule", reason=str(error) or "the language model took too long")
         return standalone(question, [turn.question for turn in history])
 
-    async def _condensed(self, model: LanguageModel, question: str, history: Sequence[PastTurn]) -> str:
-        prompt = self._prompts.condense(question, history)
+    async def _condensed(self, model: LanguageModel, prompt: Prompt) -> str:
         pieces: list[str] = []
         async with (
             asyncio.timeout(self._options.condense_s),

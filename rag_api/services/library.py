@@ -13,6 +13,7 @@ from ingest.parsers import media_type_of
 from rag_api.core.filters import matches, parse_filter, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.core.ports import Doorbell, Embedders
+from rag_api.core.prompts import Prompts
 from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Connection, Database
 from rag_api.db.jobs import Work
@@ -40,12 +41,15 @@ class Receipt:
 
 
 class Library:
-    def __init__(self, db: Database, files: Files, embedders: Embedders, runs: Runs, doorbell: Doorbell) -> None:
+    def __init__(
+        self, db: Database, files: Files, embedders: Embedders, runs: Runs, doorbell: Doorbell, *, prompts: Prompts
+    ) -> None:
         self._db = db
         self._files = files
         self._embedders = embedders
         self._runs = runs
         self._doorbell = doorbell
+        self._prompts = prompts
 
     async def prepare(self, embedder: str) -> None:
         """`default` exists from the start. Says which collections keep another embedder than new ones get."""
@@ -71,13 +75,19 @@ class Library:
         await self._db.change(collections.note, fact)
 
     async def create_collection(
-        self, name: str, description: str, metadata: Mapping[str, Any], embedder: str | None = None
+        self,
+        name: str,
+        description: str,
+        metadata: Mapping[str, Any],
+        embedder: str | None = None,
+        prompts: Mapping[str, str] | None = None,
     ) -> CollectionRow:
-        """Raises EmbedderUnavailable for a model that can't be loaded."""
+        """Raises EmbedderUnavailable for a model that can't be loaded, and InvalidPrompt."""
+        self._prompts.of(prompts)
         if embedder:
             await self._embedders.of(embedder).identity()
         return await self._db.change(
-            collections.create, name, description=description, metadata=metadata, embedder=embedder
+            collections.create, name, description=description, metadata=metadata, embedder=embedder, prompts=prompts
         )
 
     async def collection(self, name: str) -> CollectionRow:
@@ -87,6 +97,9 @@ class Library:
         return await self._db.ask(collections.page, limit=limit, cursor=cursor)
 
     async def change_collection(self, name: str, values: Mapping[str, Any]) -> CollectionRow:
+        """Raises InvalidPrompt."""
+        if "prompts" in values:
+            self._prompts.of(values["prompts"])
         return await self._db.change(collections.change, name, values)
 
     async def delete_collection(self, name: str) -> CollectionRow:

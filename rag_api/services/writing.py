@@ -54,9 +54,9 @@ class Writer:
         if piece.text:
             self._append(*self._finder.feed(piece.text), piece.quotes)
 
-    def end(self, prompts: Prompts) -> None:
+    def end(self, prompts: Prompts, question: str) -> None:
         if self.finish_reason == NO_ANSWER:
-            self.refuse(prompts.refusal(self._passages))
+            self.refuse(prompts.refusal(question, self._passages))
         else:
             self.finish("answered")
 

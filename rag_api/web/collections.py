@@ -18,7 +18,9 @@ async def list_collections(services: Wired, limit: Limit = 100, cursor: Cursor =
 
 @router.post("", status_code=201)
 async def create_collection(body: CollectionIn, services: Wired) -> CollectionOut:
-    row = await services.library.create_collection(body.name, body.description, body.metadata, body.embedder)
+    row = await services.library.create_collection(
+        body.name, body.description, body.metadata, body.embedder, body.prompts
+    )
     return CollectionOut.of(row)
 
 
@@ -31,7 +33,9 @@ async def get_collection(collection: CollectionName, services: Wired) -> Collect
 async def change_collection(
     collection: CollectionName, body: CollectionPatch, services: Wired
 ) -> CollectionWithGateOut:
-    values = body.model_dump(exclude_none=True, exclude={"answer_threshold"})
+    values = body.model_dump(exclude_none=True, exclude={"answer_threshold", "prompts"})
+    if "prompts" in body.model_fields_set:
+        values["prompts"] = body.prompts or None
     row = await services.library.change_collection(collection, values)
     if "answer_threshold" in body.model_fields_set:  # null is a value, too
         await services.gatekeeper.set_threshold(row, body.answer_threshold)

@@ -15,6 +15,8 @@ from rag_api.services.gatekeeper import GateMode, GateState
 T = TypeVar("T")
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 Question = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Templates = dict[str, Annotated[str, StringConstraints(max_length=20_000)]]
+OWN_PROMPTS = "templates to use instead of those of the service, by name; null or {}: none"
 
 
 class In(BaseModel):
@@ -38,6 +40,7 @@ class CollectionIn(In):
     description: str = ""
     metadata: dict[str, Any] = {}
     embedder: str | None = Field(None, min_length=1, max_length=500, description="a model; unset: that of the settings")
+    prompts: Templates | None = Field(None, description=OWN_PROMPTS)
 
 
 class CollectionPatch(In):
@@ -46,6 +49,7 @@ class CollectionPatch(In):
     answer_threshold: float | None = Field(
         None, ge=0, le=1, description="the gate's score below which answers are refused; null: that of the settings"
     )
+    prompts: Templates | None = Field(None, description=OWN_PROMPTS)
 
 
 class CollectionOut(BaseModel):
@@ -54,10 +58,18 @@ class CollectionOut(BaseModel):
     metadata: Mapping[str, Any]
     embedder: str | None = Field(description="the model of the index in use; null until a document or default meets it")
     created_at: str
+    prompts: Mapping[str, str] = Field(description="templates of its own, by name")
 
     @classmethod
     def of(cls, row: CollectionRow) -> "CollectionOut":
-        return cls.model_validate(row, from_attributes=True)
+        return cls(
+            name=row.name,
+            description=row.description,
+            metadata=row.metadata,
+            embedder=row.embedder,
+            created_at=row.created_at,
+            prompts=row.prompts or {},
+        )
 
 
 class GateOut(BaseModel):

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_api.core.prompts import TEMPLATES, PastTurn, Prompts
-from rag_api.errors import InvalidSettings
+from rag_api.core.prompts import ALL_TEMPLATES, TEMPLATES, PastTurn, Prompts
+from rag_api.errors import InvalidPrompt
 from tests.core.values import passage
 
 FOLDER = Path(__file__).parents[2] / "prompts"
-SOURCES = {name: (FOLDER / name).read_text("utf-8") for name in TEMPLATES}
+SOURCES = {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()}
 PROMPTS = Prompts(SOURCES)
 TEMPLATE_SYNTAX = "{{ 7 * 7 }} {% if x %} {# gone #} {{ question }} {{ ''.__class__ }}"
 
@@ -19,7 +19,7 @@ def user_text(text: str, *, question: str = "When?", title: str = "Fares") -> st
 
 
 def test_every_file_in_the_folder_is_a_template_that_is_known() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == set(TEMPLATES)
+    assert set(TEMPLATES) <= {path.name for path in FOLDER.iterdir()} <= set(ALL_TEMPLATES)
 
 
 def test_an_answers_prompt_holds_question_passages_and_instructions() -> None:
@@ -97,15 +97,15 @@ def test_the_version_changes_with_any_template() -> None:
 
 def test_the_refusal_is_a_sentence_that_names_the_nearest_documents_once_each() -> None:
     none = "I found no answer to this in the documents"
-    assert PROMPTS.refusal() == f"{none}."
-    assert PROMPTS.refusal([passage("x", title="Fares & co")]) == f"{none}; the nearest is “Fares & co”."
+    assert PROMPTS.refusal("Why?") == f"{none}."
+    assert PROMPTS.refusal("Why?", [passage("x", title="Fares & co")]) == f"{none}; the nearest is “Fares & co”."
     found = [passage(str(n), n, title=title) for n, title in enumerate(["A", "B", "A", "C", "D"], start=1)]
-    assert PROMPTS.refusal(found) == f"{none}; the nearest are “A”, “B”, “C”."
+    assert PROMPTS.refusal("Why?", found) == f"{none}; the nearest are “A”, “B”, “C”."
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_a_missing_template_is_refused_by_name(name: str) -> None:
-    with pytest.raises(InvalidSettings, match=f"{name} is missing"):
+    with pytest.raises(InvalidPrompt, match=f"{name} is missing"):
         Prompts({other: text for other, text in SOURCES.items() if other != name})
 
 
@@ -122,14 +122,76 @@ def test_a_missing_template_is_refused_by_name(name: str) -> None:
         ("answer.system.md", "{{ instructions", "can't be read"),
         ("answer.system.md", "{% if instructions %}", "can't be read"),
         ("answer.system.md", "{{ instructions | shout }}", "can't be read"),
+        ("answer.system.md", "{{ instructions.__class__.__mro__ }}", "can't be rendered.*unsafe"),
+        ("answer.user.md", "{{ question }} {{ passages[0].chunk.text }}", "can't be rendered"),
+        ("answer.user.md", "{{ question }} {% for one in passages %}{{ one.words }}{% endfor %}", "can't be rendered"),
+        ("answer.user.md", "{{ question }} {% for i in range(9) %}{{ passages }}{% endfor %}", r"uses .*'range'"),
+        ("refusal.md", "{% include 'other.md' %}{{ titles }}", "can't be rendered"),
+        ("refusal.de.md", "Nichts.", r"uses \[\], it must use exactly \['titles'\]"),
     ],
 )
 def test_a_template_that_would_not_work_is_refused_at_the_start(name: str, text: str, says: str) -> None:
-    with pytest.raises(InvalidSettings, match=f"{name}.*{says}"):
+    with pytest.raises(InvalidPrompt, match=f"{name}.*{says}"):
         Prompts(SOURCES | {name: text})
 
 
-def test_a_template_can_not_reach_into_python() -> None:
-    prompts = Prompts(SOURCES | {"answer.system.md": "{{ instructions.__class__.__mro__ }}"})
-    with pytest.raises(Exception, match="unsafe"):
-        prompts.answer("When?", [passage("Noon.")], instructions="x")
+def test_a_collections_own_templates_take_the_place_of_the_others() -> None:
+    own = PROMPTS.of({"answer.system.md": "Be a sailor. {{ instructions }}"})
+    assert own.answer("When?", [], instructions="Arr.").messages[0].text == "Be a sailor. Arr."
+    assert (
+        own.answer("When?", [], instructions=None).messages[1]
+        == PROMPTS.answer("When?", [], instructions=None).messages[1]
+    )
+    assert own.version != PROMPTS.version
+    assert PROMPTS.of({"answer.system.md": "Be a sailor. {{ instructions }}"}) is own
+    assert PROMPTS.of(None) is PROMPTS is PROMPTS.of({})
+
+
+def test_a_template_of_an_unknown_name_is_refused() -> None:
+    with pytest.raises(InvalidPrompt, match=r"no prompt template 'refusal.xx.md'; there are answer.system.md, "):
+        PROMPTS.of({"refusal.xx.md": "{{ titles }}"})
+
+
+def test_as_many_collections_as_there_are_each_get_their_own() -> None:
+    made = [PROMPTS.of({"refusal.md": f"No {i}. {{{{ titles }}}}"}) for i in range(200)]
+    assert {prompts.refusal("Why?") for prompts in made} == {f"No {i}. []" for i in range(200)}
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("Wann öffnet die Bäckerei?", "Dazu habe ich"),
+        ("Quand ouvre la boulangerie ?", "Je n’ai pas trouvé"),
+        ("¿Cuándo abre la panadería?", "No he encontrado"),
+        ("Quando apre il panificio?", "Non ho trovato"),
+        ("Qual é o preço de um bilhete?", "Não encontrei"),
+        ("Wanneer gaat de bakker open?", "Hierop heb ik"),
+        ("Kiedy otwiera się piekarnia?", "Nie udało się"),
+        ("Когда открывается пекарня?", "Ответа на этот"),
+        ("面包店几点开门？", "在文档中"),
+        ("パン屋は何時に開きますか", "文書の中に"),
+        ("빵집은 몇 시에 여나요?", "문서에서"),
+        ("När öppnar bageriet?", "I found no answer"),
+        ("When does the bakery open?", "I found no answer"),
+        ("", "I found no answer"),
+    ],
+)
+def test_a_refusal_is_in_the_questions_language_or_in_english(question: str, begins: str) -> None:
+    one, two = passage("x", title="Öffnungszeiten"), passage("x", 2, title="Fares")
+    assert PROMPTS.refusal(question).startswith(begins)
+    assert "Öffnungszeiten" not in PROMPTS.refusal(question)
+    for said in (PROMPTS.refusal(question, [one]), PROMPTS.refusal(question, [one, two])):
+        assert said.startswith(begins)
+        assert "Öffnungszeiten" in said
+        assert said[-1] in ".。"
+        assert ("Fares" in said) == (said != PROMPTS.refusal(question, [one]))
+
+
+def test_who_words_the_refusal_words_it_for_all_languages() -> None:
+    own = PROMPTS.of({"refusal.md": "Call us. {{ titles }}"})
+    assert own.refusal("Wann öffnet die Bäckerei?") == "Call us. []"
+    both = PROMPTS.of({"refusal.md": "Call us. {{ titles }}", "refusal.de.md": "Ruf an. {{ titles }}"})
+    assert both.refusal("Wann öffnet die Bäckerei?") == "Ruf an. []"
+    assert both.refusal("Quand ouvre la boulangerie ?") == "Call us. []"
+    swedish = PROMPTS.of({"refusal.sv.md": "Inget svar. {{ titles }}"})
+    assert swedish.refusal("När öppnar bageriet och vad kostar det?") == "Inget svar. []"

@@ -19,7 +19,9 @@ def test_prompts_are_listed_and_shown_and_an_answer_tells_their_version(service:
     service.ingest(name, {"bakery.txt": b"The bakery opens at six."})
     listed = [json.loads(line) for line in rag(service, "prompts", "list", "--json").stdout.splitlines()]
     versions = {row["template"]: row["version"] for row in listed}
-    assert {"answer.system.md", "answer.user.md", "condense.user.md", "refusal.md", None} == set(versions)
+    assert {"answer.system.md", "answer.user.md", "condense.user.md", "refusal.md", "refusal.de.md", None} <= set(
+        versions
+    )
     assert service.answer(QUESTION, name)["prompts"] == versions[None]
     assert rag(service, "prompts", "show", "refusal.md").stdout == (ROOT / "prompts" / "refusal.md").read_text("utf-8")
     assert rag(service, "prompts", "show", "nobody.md").returncode == 2
@@ -44,3 +46,19 @@ def test_a_folder_of_templates_is_checked(service: Service, tmp_path: Path) -> N
     checked = rag(service, "prompts", "check", str(good))
     assert checked.returncode == 1
     assert "answer.user.md uses ['nobody', 'question'], it must use exactly" in " ".join(checked.stderr.split())
+
+
+def test_a_collection_shows_checks_and_renders_its_own_templates(service: Service) -> None:
+    name = service.collection("own-commands")
+    service.ingest(name, {"bakery.txt": b"The bakery opens at six."})
+    own = {"answer.system.md": "Answer like a sailor. {{ instructions }}"}
+    service.http.patch(f"/api/v1/collections/{name}", json={"prompts": own}).raise_for_status()
+    listed = [json.loads(line) for line in rag(service, "prompts", "list", "-c", name, "--json").stdout.splitlines()]
+    assert {row["template"] for row in listed if row["is_own"]} == {"answer.system.md", None}
+    assert service.answer(QUESTION, name)["prompts"] == listed[-1]["version"]
+    assert rag(service, "prompts", "show", "answer.system.md", "-c", name).stdout == own["answer.system.md"]
+    assert f"version {listed[-1]['version']}" in rag(service, "prompts", "check", "--collection", name).stdout
+    rendered = rag(service, "prompts", "render", QUESTION, "-c", name, "--instructions", "Arr.", "--json").stdout
+    assert json.loads(rendered.splitlines()[0])["content"] == "Answer like a sailor. Arr."
+    assert "of the collection" not in rag(service, "prompts", "list").stdout
+    assert rag(service, "prompts", "list", "-c", "nowhere").returncode == 1
