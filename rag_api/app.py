@@ -19,7 +19,7 @@ from rag_api.errors import NothingAccepted
 from rag_api.services.library import DEFAULT_COLLECTION, Library
 from rag_api.services.uploads import Upload
 from rag_api.settings import Settings, load_settings
-from rag_api.web import answers, collections, conversations, documents, errors, jobs, search, system
+from rag_api.web import answers, collections, conversations, documents, errors, jobs, search, site, system
 from rag_api.web.deps import authenticate
 from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
 from rag_api.wiring import Services, open_services
@@ -63,6 +63,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     ):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
     app.include_router(system.router)
+    app.include_router(site.routes())
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
     if not app.state.admin_key:
         app.add_middleware(LocalOnly)

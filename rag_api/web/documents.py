@@ -30,6 +30,7 @@ from rag_api.wiring import Services
 router = APIRouter(prefix="/collections/{collection}/documents", tags=["documents"])
 
 MAX_INT = 2**31 - 1
+PDF = "application/pdf"
 _MULTIPART = {
     "type": "object",
     "required": ["files"],
@@ -92,13 +93,20 @@ async def get_content(
 
 
 @router.get("/{document_id}/file", response_class=FileResponse)
-async def get_file(collection: CollectionName, document_id: str, services: Wired) -> Response:
-    """The bytes as they were uploaded."""
+async def get_file(collection: CollectionName, document_id: str, services: Wired, inline: bool = False) -> Response:
+    """The bytes as they were uploaded, as an attachment; `inline` lets a browser show a PDF."""
     row = await services.library.document(collection, document_id)
     if row.file is None:
         raise ContentGone(f"document {document_id!r} came as a line of a bulk load; its text is at …/content")
     name = PurePosixPath(row.source).name or "document"
-    return FileResponse(services.files.path(row.file), media_type="application/octet-stream", filename=name)
+    is_shown = inline and row.media_type == PDF  # of nothing else can it be said that it runs nothing as a page
+    return FileResponse(
+        services.files.path(row.file),
+        media_type=PDF if is_shown else "application/octet-stream",
+        filename=name,
+        content_disposition_type="inline" if is_shown else "attachment",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
 
 
 @router.get("/{document_id}/chunks")

@@ -1,17 +1,12 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rag_api.web.deps import Wired, authenticate
 
 router = APIRouter(tags=["system"])
-
-
-@router.get("/", include_in_schema=False)
-async def front() -> Response:
-    return RedirectResponse("/docs")
 
 
 @router.get("/livez")

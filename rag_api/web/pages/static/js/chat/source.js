@@ -1,0 +1,123 @@
+// The source beside the answer: the document's text with the cited characters set off.
+
+import { byId, el, iconButton, toast } from "../shared/dom.js";
+import { slice } from "../shared/points.js";
+import { about, content, fileLink, needsKey, openFile } from "./document.js";
+import { Excerpt } from "./excerpt.js";
+import { placeOf, titleOf, verdictOf } from "./words.js";
+
+export class SourcePanel {
+  #panel = byId("source");
+  #opener = null;
+  #shown = null;
+  #leaving = new AbortController();
+  #onclose;
+
+  constructor({ onclose }) {
+    this.#onclose = onclose;
+    this.#panel.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), this.close()));
+  }
+
+  get isOpen() {
+    return !this.#panel.hidden;
+  }
+
+  /** A passage, and in it what the citation quotes. */
+  async open({ answer, passage, citation }) {
+    if (!passage) return;
+    this.#leaving.abort();
+    const leaving = (this.#leaving = new AbortController());
+    if (!this.isOpen) this.#opener = document.activeElement;
+    this.#shown = { answer, passage, citation };
+    const collection = passage.collection ?? answer.collection;
+    const span = citation ?? passage;
+    const excerpt = new Excerpt(passage.text, passage.start, span, !citation);
+    const links = el("div", { class: "row source-links" });
+    const notes = el("div", { class: "source-notes" });
+    this.#draw(excerpt, links, notes);
+    this.#panel.hidden = false;
+    document.body.classList.add("has-source");
+    this.#panel.querySelector("h2").focus();
+    excerpt.reveal();
+    await Promise.all([this.#tellOfDocument(collection, links, notes, leaving.signal), this.#widen(collection, excerpt, notes, leaving.signal)]);
+  }
+
+  close() {
+    if (!this.isOpen) return;
+    this.#leaving.abort();
+    this.#panel.hidden = true;
+    this.#shown = null;
+    document.body.classList.remove("has-source");
+    this.#onclose();
+    if (this.#opener?.isConnected) this.#opener.focus();
+  }
+
+  #draw(excerpt, links, notes) {
+    const { answer, passage, citation } = this.#shown;
+    const place = placeOf(passage);
+    this.#panel.replaceChildren(
+      el(
+        "header",
+        { class: "source-head" },
+        el("div", {}, el("h2", { tabindex: "-1", text: titleOf(passage) }), el("p", { class: "quiet", text: [passage.source !== titleOf(passage) && passage.source, place].filter(Boolean).join(" · ") })),
+        iconButton("close", "Close the source", () => this.close()),
+      ),
+      ...(citation ? [verdict(answer, citation)] : []),
+      notes,
+      excerpt.element,
+      links,
+    );
+  }
+
+  /** What else there is to know: its file, and whether it is still what was cited. */
+  async #tellOfDocument(collection, links, notes, signal) {
+    const { passage } = this.#shown;
+    try {
+      const row = await about(collection, passage);
+      if (signal.aborted) return;
+      if (row.version !== passage.version) notes.append(el("p", { class: "note", text: "This document has been replaced by a newer version since. Shown is what was cited." }));
+      else if (row.sha256) links.append(fileAnchor(collection, passage, row));
+    } catch (error) {
+      const gone = error.status === 404;
+      if (!signal.aborted) notes.append(el("p", { class: "note", text: gone ? "This document is not in the collection any more. Shown is what was cited." : error.message }));
+    }
+  }
+
+  async #widen(collection, excerpt, notes, signal) {
+    const { passage } = this.#shown;
+    const fetching = async (whole) => {
+      try {
+        const text = await content(collection, passage, { whole, signal });
+        if (signal.aborted) return;
+        if (text === null) excerpt.offer(() => fetching(true));
+        else excerpt.widen(text);
+      } catch (error) {
+        const known = [404, 410].includes(error.status); // the other note says so
+        if (!signal.aborted && !known) notes.append(el("p", { class: "note", text: `The text around is not shown: ${error.message}` }));
+      }
+    };
+    await fetching(false);
+  }
+}
+
+function verdict(answer, citation) {
+  const { word, why } = verdictOf(citation.verdict);
+  return el(
+    "div",
+    { class: `verdict ${citation.verdict}` },
+    el("p", {}, el("strong", { class: `badge ${citation.verdict}`, text: word }), el("span", { text: ` ${why}` })),
+    el("p", { class: "claim" }, el("span", { class: "quiet", text: "The answer: " }), slice(answer.text, citation.answer_start, citation.answer_end)),
+  );
+}
+
+function fileAnchor(collection, passage, row) {
+  const isPdf = row.media_type === "application/pdf";
+  const href = fileLink(collection, passage, row.media_type);
+  const text = isPdf ? `Open the PDF${passage.page ? ` at page ${passage.page}` : ""}` : "Download the file";
+  const onclick = (event) => {
+    if (!needsKey()) return;
+    event.preventDefault();
+    openFile(href, row.source.split("/").at(-1)).catch((error) => toast(error.message, "error"));
+  };
+  return el("a", { class: "button", href, target: isPdf && "_blank", rel: "noopener", onclick, text });
+}
