@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import tantivy
 
@@ -19,6 +19,7 @@ from ingest.ports import EmbeddedChunk
 from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_files import damaged
 from rag_api.backends.lexical_words import open_index, query_terms, spaced, words_query
+from rag_api.backends.sharing import SharedCalls
 from rag_api.core.filter_table import document_key
 from rag_api.core.hits import Scored
 from rag_api.errors import LexicalIndexUnavailable
@@ -28,6 +29,8 @@ T = TypeVar("T")
 WRITER_BYTES = 32_000_000
 NAMED_DOCUMENTS = 100  # that a query looks up by name; more are looked for among all that have the words
 REPLACING_S = 0.02
+SEARCHES_A_TRIP = 25
+_Asked: TypeAlias = tuple[str, str, int, Collection[str] | None]  # index, text, top_k, documents
 
 
 class TantivyIndex:
@@ -39,6 +42,7 @@ class TantivyIndex:
         self._readers: dict[str, tuple[int, Any]] = {}
         self._writers: dict[str, Any] = {}
         self._lost: set[str] = set()  # a writer failed since the last commit
+        self._searches = SharedCalls(self._search_together, most=SEARCHES_A_TRIP, lanes=1)
 
     async def write(self, index: str, chunks: Sequence[EmbeddedChunk]) -> None:
         await self._run(self._write, index, chunks)
@@ -61,7 +65,10 @@ class TantivyIndex:
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
     ) -> list[Scored]:
-        return await self._run(self._search, index, text, top_k, documents)
+        return await self._searches.ask((index, text, top_k, documents))
+
+    async def _search_together(self, asked: Sequence[_Asked]) -> Sequence[list[Scored]]:
+        return await self._run(lambda: [self._search(*one) for one in asked])
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         await self._run(self._delete, index, ids)

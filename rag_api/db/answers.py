@@ -28,10 +28,9 @@ class Batch:
 
 async def append(db: Connection, written: Sequence[Batch]) -> None:
     """Of runs that are there or begin with the batch. What is for a redacted run is left out."""
-    for batch in written:
-        if isinstance(first := batch.events[0], Started):
-            row = {name: getattr(first, name) for name in ("answer_id", "collection", "conversation_id", "parent_id")}
-            await db.execute(insert(runs), row | {"state": RUNNING, "started_at": now()})
+    begun = [first for batch in written if isinstance(first := batch.events[0], Started)]
+    if begun:
+        await db.execute(insert(runs), [_run(first) for first in begun])
     ids = list({batch.answer_id for batch in written})
     alive: set[str] = set()
     for at in range(0, len(ids), IDS_A_QUERY):
@@ -50,6 +49,11 @@ async def append(db: Connection, written: Sequence[Batch]) -> None:
     over = [batch.answer_id for batch in kept if is_end(batch.events[-1])]
     if over:
         await db.execute(update(runs).where(runs.c.answer_id.in_(over)).values(state=OVER))
+
+
+def _run(first: Started) -> dict[str, Any]:
+    row = {name: getattr(first, name) for name in ("answer_id", "collection", "conversation_id", "parent_id")}
+    return row | {"state": RUNNING, "started_at": now()}
 
 
 async def load(db: Connection, answer_id: str) -> tuple[str, list[Event]] | None:

@@ -28,6 +28,7 @@ def _rows(*columns: Any) -> Select[Any]:
     )
 
 
+_NAMED = _rows().where(collections.c.name == bindparam("name"))
 _IN_USE = _rows(*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)).where(
     collections.c.name == bindparam("name")
 )
@@ -62,7 +63,7 @@ async def create(
 
 
 async def get(db: Connection, name: str) -> CollectionRow:
-    row = (await db.execute(_rows().where(collections.c.name == name))).mappings().first()
+    row = (await db.execute(_NAMED, {"name": name})).mappings().first()
     if row is None:
         raise CollectionNotFound(name)
     return CollectionRow(**row)

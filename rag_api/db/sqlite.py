@@ -1,13 +1,15 @@
 """SQLite behind the event loop: a statement, or a whole function of statements, is one trip to a thread.
 
 A trip costs some 0.1 ms and the interpreter's lock twice. A driver that makes one for each step of a statement spends
-more on them than SQLite spends on the query.
+more on them than SQLite spends on the query. Functions that are asked for in one turn of the loop go together: a
+hundred questions at once make a few trips, and one that is alone waits for nobody.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 T = TypeVar("T")
 READERS = 8
+READS_A_TRIP = 25
 BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
@@ -31,6 +34,8 @@ class Sqlite:
         self._readers = _Side(_engine(file, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
         self._writers = _Side(_engine(file, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
+        self._asked: list[_Read] = []
+        self._reading: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def transaction(self, *, is_write: bool) -> AsyncIterator["Remote"]:
@@ -47,9 +52,36 @@ class Sqlite:
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any, *, is_write: bool
     ) -> T:
-        side = self._writers if is_write else self._readers
-        async with side.turn():
-            return await self._trip(_whole, side.engine, function, args, kwargs)
+        if not is_write:
+            read = _Read(function, args, kwargs, asyncio.get_running_loop().create_future())
+            self._asked.append(read)
+            if len(self._asked) == 1:
+                asyncio.get_running_loop().call_soon(self._read)
+            result: T = await read.answer
+            return result
+        async with self._writers.turn():
+            return await self._trip(_whole, self._writers.engine, function, args, kwargs)
+
+    def _read(self) -> None:
+        asked, self._asked = self._asked, []
+        for at in range(0, len(asked), READS_A_TRIP):
+            task = asyncio.create_task(self._read_together(asked[at : at + READS_A_TRIP]))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+
+    async def _read_together(self, asked: Sequence["_Read"]) -> None:
+        try:
+            async with self._readers.turn():
+                await self._trip(_all, self._readers.engine, [read for read in asked if not read.answer.cancelled()])
+        except asyncio.CancelledError:  # the loop ends
+            for read in asked:
+                read.answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - of the trip itself, so of all
+            for read in asked:
+                read.error = error
+        for read in asked:
+            read.tell()
 
     async def truncate_log(self) -> None:
         async with asyncio.timeout(TRUNCATE_S), self._writers.turn():
@@ -59,6 +91,7 @@ class Sqlite:
                 await asyncio.sleep(0.1)
 
     async def close(self) -> None:
+        await asyncio.gather(*self._reading, return_exceptions=True)
         await self._trip(self._readers.engine.dispose)
         await self._trip(self._writers.engine.dispose)
         self._threads.shutdown()
@@ -111,6 +144,24 @@ class _Local:
         return self._connection.execute(statement, parameters)
 
 
+@dataclass(slots=True)
+class _Read:
+    function: Callable[..., Coroutine[Any, Any, Any]]
+    args: Any
+    kwargs: Any
+    answer: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        if self.answer.done():
+            return
+        if self.error:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.result)
+
+
 class _Side:
     def __init__(self, engine: sa.Engine, turns: asyncio.Semaphore) -> None:
         self.engine = engine
@@ -131,14 +182,27 @@ class _Side:
 
 def _whole(engine: sa.Engine, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
     with engine.begin() as connection:
-        asked = function(_Local(connection), *args, **kwargs)
-        try:
-            asked.send(None)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        asked.close()
-        raise RuntimeError(f"{function.__qualname__} waits for something else than its connection")
+        return _done(function, _Local(connection), args, kwargs)
+
+
+def _all(engine: sa.Engine, reads: Sequence[_Read]) -> None:
+    with engine.begin() as connection:
+        for read in reads:
+            try:
+                read.result = _done(read.function, _Local(connection), read.args, read.kwargs)
+            except Exception as error:  # noqa: BLE001 - it belongs to who asked, and costs the others nothing
+                read.error = error
+
+
+def _done(function: Callable[..., Coroutine[Any, Any, T]], connection: _Local, args: Any, kwargs: Any) -> T:
+    asked = function(connection, *args, **kwargs)
+    try:
+        asked.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    asked.close()
+    raise RuntimeError(f"{function.__qualname__} waits for something else than its connection")
 
 
 def _is_log_in_use(engine: sa.Engine) -> bool:

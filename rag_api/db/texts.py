@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Integer, and_, bindparam, func, select
 
 from ingest.documents import VersionKey
 from rag_api.db.database import Connection
@@ -41,10 +41,17 @@ async def pieces(
     db: Connection, document_id: str, version: int, spans: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], str]:
     """Of the text, from start to end; nothing when it is gone."""
-    columns = [func.substr(texts.c.text, start + 1, end - start) for start, end in spans]
-    query = select(*columns).where(texts.c.document_id == document_id, texts.c.version == version)
-    row = (await db.execute(query)).first()
-    return dict(zip(spans, row, strict=True)) if row else {}
+    found: dict[tuple[int, int], str] = {}
+    for start, end in spans:
+        of = {"document_id": document_id, "version": version, "from": start + 1, "length": end - start}
+        if row := (await db.execute(_PIECE, of)).first():
+            found[start, end] = row[0]
+    return found
+
+
+_PIECE = select(func.substr(texts.c.text, bindparam("from", type_=Integer), bindparam("length", type_=Integer))).where(
+    texts.c.document_id == bindparam("document_id"), texts.c.version == bindparam("version")
+)
 
 
 async def _as_chunks_have_it(

@@ -40,6 +40,32 @@ async def test_a_function_that_waits_for_something_else_is_told_so_and_leaves_no
         await db.ask(collections.get, "faq")
 
 
+async def test_what_is_asked_together_is_answered_to_each(db: Database) -> None:
+    made = [await db.change(collections.create, f"c{i}") for i in range(60)]
+    names = [name for i in range(60) for name in (f"c{i}", f"none{i}")]
+    found = await asyncio.gather(*(db.ask(collections.get, name) for name in names), return_exceptions=True)
+    assert found[::2] == made
+    assert {type(one) for one in found[1::2]} == {CollectionNotFound}
+
+
+async def test_who_leaves_costs_who_asked_with_it_nothing(db: Database) -> None:
+    made = await db.change(collections.create, "faq")
+    asked = [asyncio.create_task(db.ask(collections.get, "faq")) for _ in range(3)]
+    await asyncio.sleep(0)
+    asked[1].cancel()
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert [found[0], found[2]] == [made, made]
+    assert isinstance(found[1], asyncio.CancelledError)
+
+
+async def test_what_was_written_before_is_seen(db: Database) -> None:
+    async def write_and_read(i: int) -> None:
+        made = await db.change(collections.create, f"c{i}")
+        assert await db.ask(collections.get, f"c{i}") == made
+
+    await asyncio.gather(*(write_and_read(i) for i in range(40)))
+
+
 async def test_writers_take_turns(db: Database) -> None:
     async def create(i: int) -> None:
         async with db.write() as rows:
