@@ -76,13 +76,14 @@ class GuardedModel:
         try:
             async with aclosing(self._model.stream(prompt, sampling)) as pieces:
                 async for piece in pieces:
-                    if not spending.has_begun:
+                    is_first = not spending.has_begun
+                    if is_first:
                         self._breaker.heard()
                     spending.take(piece)
                     if piece.finish_reason:
                         last = piece
                     else:
-                        yield piece
+                        yield replace(piece, meter=spending.usage) if is_first else piece
             outcome = ENDED
         except LanguageModelError as error:
             outcome, is_alive = error.code, error.is_alive

@@ -1,6 +1,6 @@
 """What the application needs from outside; `backends` implement them, `wiring` chooses."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -166,7 +166,8 @@ class Piece:
     """Some text of an answer as it comes; the last piece may have no text, but says why it ended.
 
     `reasoning` is what the model thinks aloud, no part of the answer. `quotes` belong to the markers in this piece's
-    text. `usage` is of what was said since a piece said it last.
+    text. `usage` is of what was said since a piece said it last; until it comes, `meter` tells at any moment what it
+    would be if the answer were stopped then.
     """
 
     text: str = ""
@@ -175,6 +176,7 @@ class Piece:
     reasoning: str = ""
     quotes: tuple[Quote, ...] = ()
     turn: Turn | None = None
+    meter: Callable[[], Usage] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ that neither passage nor title has. How well that tells right from wrong: docs/d
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -50,7 +50,7 @@ class Support:
 
 
 @dataclass(frozen=True)
-class _Said:
+class Said:
     """What a stretch of text says, as far as words show."""
 
     text: str
@@ -89,14 +89,17 @@ class Evidence:
 
     def __init__(self, text: str, title: str = "") -> None:
         self.text = text
-        self._sentences = [(span, _Said(span.of(text))) for span in sentence_spans(text)]
-        self._known = set(content_words(text)) | set(content_words(title))
+        self._words = set(content_words(text))
+        self._known = self._words | set(content_words(title))
 
-    def support(self, claim: str) -> Support:
+    @cached_property
+    def _sentences(self) -> Sequence[tuple[Span, Said]]:
+        return [(span, Said(span.of(self.text))) for span in sentence_spans(self.text)]
+
+    def support(self, said: Said) -> Support:
         """The sentence that supports the claim best. One that shares nothing with any gives the whole span and 0."""
-        said = _Said(claim)
         best = Support(Span(0, len(self.text)), 0.0, Verdict.UNSUPPORTED)
-        if not said.words:
+        if self._words.isdisjoint(said.words):
             return best
         known = UNKNOWN_NAME if said.names - self._known else 1.0
         for span, sentence in self._sentences:
@@ -109,7 +112,7 @@ class Evidence:
 
 
 def support(claim: str, passage: str, title: str = "") -> Support:
-    return Evidence(passage, title).support(claim)
+    return Evidence(passage, title).support(Said(claim))
 
 
 def uncited(answer: str, cited: Iterable[Span]) -> list[Span]:
@@ -126,7 +129,7 @@ def _states(sentence: str) -> bool:
     return not sentence.rstrip().endswith(("?", ":")) and len(set(content_words(sentence))) >= FACTUAL_WORDS
 
 
-def _agreement(claim: _Said, sentence: _Said) -> float:
+def _agreement(claim: Said, sentence: Said) -> float:
     """1 where nothing contradicts."""
     factor = 1.0
     if claim.numbers - sentence.numbers:

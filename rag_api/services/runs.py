@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal
 
 from rag_api.core.events import Answer, Done, Event, Failed, Logged, Retrieved, Started, fold, grounding, is_end
+from rag_api.core.ports import Usage
 from rag_api.errors import AnswerRedacted, Interrupted, RagError, StorageFull, TooBusy
 from rag_api.services.journal import INTERRUPTED, Journal
+from rag_api.services.lately import Lately
 from rag_api.telemetry import ANSWERS, ANSWERS_OPEN, log, request_id
 
 StopReason = Literal["asked", "orphaned", "shutdown", "redacted"]
-REMEMBERED = 10_000
 
 
 class Run:
@@ -24,7 +25,8 @@ class Run:
         self.readers = 0
         self.left_at = 0.0
         self.is_redacted = False
-        self._grown = asyncio.Event()
+        self.spent: Callable[[], Usage | None] = lambda: None  # whoever writes knows
+        self._waiting: list[asyncio.Future[None]] = []  # of readers, for more
         self._task: asyncio.Task[None] | None = None
         self._stopped: StopReason | None = None
 
@@ -42,19 +44,19 @@ class Run:
 
     @property
     def conversation_id(self) -> str | None:
-        first = self.log[0]
-        return first.conversation_id if isinstance(first, Started) else None
+        return first.conversation_id if isinstance(first := self.log[0], Started) else None
 
     @property
     def collection(self) -> str:
-        first = self.log[0]
-        return first.collection if isinstance(first, Started) else ""
+        return first.collection if isinstance(first := self.log[0], Started) else ""
 
     def append(self, event: Event) -> None:
         self.log.append(event)
         self._journal.add(self.answer_id, len(self.log), event)
-        self._grown.set()
-        self._grown = asyncio.Event()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[list[Logged], None]:
         """The events with a higher `seq`, as many at a time as there are, until the last one."""
@@ -64,7 +66,6 @@ class Run:
                 if self.is_redacted:
                     yield [Logged(after + 1, Failed(AnswerRedacted().code, str(AnswerRedacted()), request_id.get()))]
                     return
-                grown = self._grown
                 fresh = [Logged(after + i, event) for i, event in enumerate(self.log[after:], start=1)]
                 after += len(fresh)
                 if fresh:
@@ -73,7 +74,8 @@ class Run:
                     continue
                 if self.is_over:
                     return
-                await grown.wait()
+                self._waiting.append(asyncio.get_running_loop().create_future())
+                await self._waiting[-1]
         finally:
             self.readers -= 1
 
@@ -83,9 +85,10 @@ class Run:
             pass
         return self.answer()
 
-    def begin(self, work: Callable[["Run"], Awaitable[None]]) -> None:
+    def begin(self, work: Callable[["Run"], Awaitable[None]]) -> asyncio.Task[None]:
         self._task = asyncio.create_task(self._see_through(work))
         self._task.add_done_callback(lambda _: None if self.is_over else self._say_farewell())  # cancelled unstarted
+        return self._task
 
     def stop(self, reason: StopReason) -> None:
         if self._task and not self.is_over and self._stopped is None:
@@ -108,6 +111,7 @@ class Run:
             log(__name__).exception("answer failed", answer_id=self.answer_id)
             self.append(Failed("internal_error", "something went wrong inside; the log says what", request_id.get()))
         finally:
+            self.spent = lambda: None
             ANSWERS_OPEN.dec()
             last = self.log[-1] if self.log else None
             ANSWERS.labels(last.outcome if isinstance(last, Done) else "failed").inc()
@@ -115,7 +119,7 @@ class Run:
     def _say_farewell(self) -> None:
         if self._stopped in ("asked", "orphaned"):
             answer = self.answer()
-            self.append(Done("cancelled", None, answer.text, None, {}, grounding(answer.citations)))
+            self.append(Done("cancelled", None, answer.text, self.spent(), {}, grounding(answer.citations)))
         elif self._stopped == "redacted":
             self.append(Failed(AnswerRedacted().code, str(AnswerRedacted()), request_id.get()))
         else:
@@ -141,16 +145,18 @@ class Runs:
         self._kept = kept
         self._orphan_s = orphan_s
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._redacted: OrderedDict[str, None] = OrderedDict()  # answers, the latest last
-        self._deleted: OrderedDict[str, None] = OrderedDict()  # documents and collections, the latest last
+        self._running: set[str] = set()
+        self._redacted = Lately()  # answers
+        self._deleted = Lately()  # documents
 
     def start(self, answer_id: str, work: Callable[[Run], Awaitable[None]], first: Event) -> Run:
         """A run whose log has its first event. Raises TooBusy."""
-        if sum(not run.is_over for run in self._runs.values()) >= self._limit:
+        if len(self._running) >= self._limit:
             raise TooBusy(f"{self._limit} answers are being given already; try again in a moment")
         run = self._runs[answer_id] = Run(answer_id, self._journal)
         run.append(first)
-        run.begin(work)
+        self._running.add(answer_id)
+        run.begin(work).add_done_callback(lambda _: self._running.discard(answer_id))
         self._drop_oldest()
         return run
 
@@ -190,14 +196,14 @@ class Runs:
 
     async def redact(self, document_id: str) -> None:
         """The document is deleted: nothing shows it when this returns, and answers that rest on it are no more."""
-        _remember(self._deleted, document_id)
+        self._deleted.add(document_id)
         self._forget_document(document_id)
-        redacted = await self._redact([run for run in self._runs.values() if run.shows(document_id)])
-        await self._redact_journal(redacted, document_id=document_id)
+        mine = [run for run in self._runs.values() if run.shows(document_id)]
+        await self._redact_journal(await self._redact(mine), document_id=document_id)
 
     async def redact_collection(self, name: str) -> None:
-        redacted = await self._redact([run for run in self._runs.values() if run.collection == name])
-        await self._redact_journal(redacted, collection=name)
+        mine = [run for run in self._runs.values() if run.collection == name]
+        await self._redact_journal(await self._redact(mine), collection=name)
 
     async def forget_conversation(self, conversation_id: str) -> None:
         """Stops what is being said in it; nothing of it is in memory when this returns."""
@@ -217,7 +223,7 @@ class Runs:
         for run in runs:
             run.is_redacted = True
             run.stop("redacted")
-            _remember(self._redacted, run.answer_id)
+            self._redacted.add(run.answer_id)
             del self._runs[run.answer_id]
         for run in runs:
             await run.join()
@@ -239,9 +245,3 @@ class Runs:
         oldest = next((answer_id for answer_id, run in self._runs.items() if run.is_over), None)
         if oldest:
             del self._runs[oldest]
-
-
-def _remember(latest: OrderedDict[str, None], id_: str) -> None:
-    latest[id_] = None
-    if len(latest) > REMEMBERED:
-        latest.popitem(last=False)

@@ -1,7 +1,7 @@
 """Turns the pieces that a language model gives into the events of a run."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from rag_api.core.hits import Passage
 from rag_api.core.ports import Piece, Quote, Turn, Usage
 from rag_api.core.prompts import Prompts
 from rag_api.core.spending import total
-from rag_api.core.verifying import Evidence, support, uncited
+from rag_api.core.verifying import Evidence, Said, support, uncited
 from rag_api.services.runs import Run
 from rag_api.telemetry import FIRST_TEXT_S
 
@@ -33,11 +33,17 @@ class Writer:
         self._citations: list[Citation] = []
         self._length = 0
         self._has_reasoned = False
+        self._meter: Callable[[], Usage] | None = None
         self.model: str | None = None
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.gate: Gate | None = None
         self.timings_ms: dict[str, float] = {}
+        run.spent = self.spent
+
+    def spent(self) -> Usage | None:
+        """What the answer has taken so far."""
+        return total(self.usage, self._meter()) if self._meter else self.usage
 
     def elapsed_ms(self) -> float:
         return round(1000 * (time.perf_counter() - self._began), 1)
@@ -45,8 +51,9 @@ class Writer:
     def take(self, piece: Piece) -> None:
         if piece.turn:
             self._start_over(piece.turn)
+        self._meter = piece.meter or self._meter
         if piece.usage:
-            self.usage = total(self.usage, piece.usage)
+            self.usage, self._meter = total(self.usage, piece.usage), None
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.reasoning and self._shows_reasoning:
             self._has_reasoned = True
@@ -112,7 +119,8 @@ class Writer:
         if outcome == "answered":
             text = self._finder.text
             for span in uncited(text, (Span(one.answer_start, one.answer_end) for one in self._citations)):
-                found = (self._read(n).support(span.of(text)) for n in range(1, len(self._passages) + 1))
+                said = Said(span.of(text))
+                found = (self._read(n).support(said) for n in range(1, len(self._passages) + 1))
                 counts[max(found, key=lambda one: one.score).verdict] += 1
         return counts
 
@@ -129,7 +137,7 @@ class Writer:
             span = Span(quote.start, quote.end)
             found = replace(support(claim, span.of(chunk.text), f"{chunk.title} {chunk.section}"), span=span)
         else:
-            found = self._read(cited.n).support(claim)
+            found = self._read(cited.n).support(Said(claim))
         return Citation(
             n=cited.n,
             answer_start=cited.answer.start,

@@ -184,6 +184,9 @@ def test_stop_closes_the_connection_to_the_model_and_keeps_the_text(bakery: Serv
     assert llm.closed_by_peer.wait(5)
     last = list(events)[-1]
     assert (last.name, last.data["outcome"], last.data["text"]) == ("done", "cancelled", "It opens at")
+    usage = last.data["usage"]  # nobody has counted
+    assert (usage["estimated"], usage["completion_tokens"]) == (True, 3)
+    assert usage["total_tokens"] == usage["prompt_tokens"] + 3 > 20
 
 
 def test_an_answer_that_nobody_reads_any_more_is_stopped_after_a_while(bakery: Service, llm: FakeLanguageModel) -> None:
