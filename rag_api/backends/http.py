@@ -1,18 +1,19 @@
 """The one place that makes HTTP clients."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
-from httpx_aiohttp.transport import map_aiohttp_exceptions
+from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
 STALE_CONNECTIONS = 4
 KEPT_S = 15
+READ = "rag.read"  # extension of a response
 
 
 class Reply(Protocol):
@@ -95,6 +96,22 @@ def open_client(base_url: str, *, timeout: httpx.Timeout | float, api_key: str =
     )
 
 
+def reader(response: httpx.Response, *, is_plain: bool) -> Callable[[], Awaitable[bytes]]:
+    """Gives the bytes that have arrived, unpacked unless they are plain; none at the end. Raises httpx.TransportError.
+
+    httpx asks four generators for each piece, one inside the other; where the transport can, it is asked itself.
+    """
+    found: Callable[[], Awaitable[bytes]] | None = response.extensions.get(READ)
+    if found and is_plain:
+        return found
+    pieces = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
+
+    async def read() -> bytes:
+        return await anext(pieces, b"")
+
+    return read
+
+
 class _Transport(AiohttpTransport):
     """Sends again what met a kept connection that the server was closing: nothing had come back on it.
 
@@ -104,11 +121,25 @@ class _Transport(AiohttpTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         for _ in range(STALE_CONNECTIONS):
             try:
-                return await super().handle_async_request(request)
+                return await self._send(request)
             except httpx.TransportError as error:
                 if not _was_kept(error.__cause__):
                     raise
-        return await super().handle_async_request(request)
+        return await self._send(request)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        content = cast(AiohttpResponseStream, response.stream)._aiohttp_response.content
+
+        async def read() -> bytes:
+            try:
+                return await content.readany()
+            except aiohttp.ClientError:
+                with map_aiohttp_exceptions():
+                    raise
+
+        response.extensions[READ] = read
+        return response
 
 
 def _was_kept(cause: BaseException | None) -> bool:

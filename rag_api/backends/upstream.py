@@ -4,9 +4,8 @@ Keep-alives don't move a deadline; `Reply.heard` does, by whoever sees tokens in
 the connection, wherever it stands.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,8 @@ from typing import Any
 import httpx
 import orjson
 
+from rag_api.backends.http import reader
+from rag_api.backends.patience import Patience
 from rag_api.core.retrying import retry_after_s
 from rag_api.errors import (
     LanguageModelBroken,
@@ -81,7 +82,7 @@ class Upstream:
         headers = {**self._headers, "Content-Type": JSON}
         request = self._client.build_request("POST", path, content=orjson.dumps(body), headers=headers)
         try:
-            async with reply.limit():
+            with reply.limit():
                 response = await self._client.send(request, stream=True)
         except TimeoutError as error:
             raise reply.timeout() from error
@@ -91,6 +92,7 @@ class Upstream:
             await reply.begin(response)
             yield reply
         finally:
+            reply.end()
             await response.aclose()
 
     def refusal(self, status: int, said: str, *, after_s: float | None = None) -> LanguageModelError:
@@ -137,15 +139,16 @@ class Reply:
         self._upstream = upstream
         self._deadline_s = deadline_s
         self._end_s = end_s
+        self._patience = Patience(lambda: min(self._deadline_s, self._end_s))
         self._decoder = EventStreamDecoder()
         self._is_heard = False
-        self._body: AsyncIterator[bytes]
+        self._more: Callable[[], Awaitable[bytes]]
         self.whole: Any = None
 
     async def begin(self, response: httpx.Response) -> None:
         """Checks the head. Raises LanguageModelError."""
         is_plain = response.headers.get("content-encoding", "identity") == "identity"
-        self._body = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
+        self._more = reader(response, is_plain=is_plain)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not response.is_success:
             said = await self._collect(SAID_BYTES)
@@ -172,10 +175,12 @@ class Reply:
         self._is_heard = True
         self._deadline_s = time.monotonic() + self._upstream.waits.between_tokens_s
 
-    def limit(self) -> asyncio.Timeout:
+    def limit(self) -> Patience:
         """Ends at the next deadline; `timeout` is then to be raised."""
-        left_s = min(self._deadline_s, self._end_s) - time.monotonic()
-        return asyncio.timeout(left_s)
+        return self._patience
+
+    def end(self) -> None:
+        self._patience.end()
 
     def timeout(self) -> LanguageModelTimeout:
         waits, where = self._upstream.waits, self._upstream.where
@@ -190,8 +195,8 @@ class Reply:
 
     async def _read(self) -> bytes | None:
         try:
-            async with self.limit():
-                return await anext(self._body, None)
+            with self._patience:
+                return await self._more() or None
         except TimeoutError as error:
             raise self.timeout() from error
         except httpx.HTTPError as error:

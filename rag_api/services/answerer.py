@@ -26,6 +26,7 @@ from rag_api.services.writing import NO_ANSWER, Writer, repeat
 from rag_api.telemetry import log
 
 DEFAULT_SAMPLING = Sampling()
+RETRIEVALS = 64  # at once: of hundreds that ask together, the first then need not wait for the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class Answerer:
         self._comparer = comparer
         self._runs = runs
         self._options = options
+        self._turns = asyncio.Semaphore(RETRIEVALS)
 
     async def answer(self, ask: Ask) -> Run:
         """A run that has begun. Raises what is wrong with the question itself, such as CollectionNotFound."""
@@ -143,7 +145,8 @@ class Answerer:
             same_text=1,
             joined=not options.quotes,
         )
-        found = await self._retriever.search(ask.collection, search)
+        async with self._turns:
+            found = await self._retriever.search(ask.collection, search)
         shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
         passages = pack(shown, budget_chars=self._options.budget_chars)
         run.append(Retrieved(tuple(passages)))
