@@ -19,7 +19,19 @@ from rag_api.errors import NothingAccepted
 from rag_api.services.library import DEFAULT_COLLECTION, Library
 from rag_api.services.uploads import Upload
 from rag_api.settings import Settings, load_settings
-from rag_api.web import answers, collections, conversations, documents, errors, jobs, search, site, system
+from rag_api.web import (
+    answers,
+    collections,
+    conversations,
+    documents,
+    errors,
+    front_ends,
+    jobs,
+    openai,
+    search,
+    site,
+    system,
+)
 from rag_api.web.deps import authenticate
 from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
 from rag_api.wiring import Services, open_services
@@ -62,6 +74,8 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         conversations.feedback,
     ):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
+    for wire in (openai.router, front_ends.router):
+        app.include_router(wire, dependencies=[Depends(authenticate)])
     app.include_router(system.router)
     app.include_router(site.routes())
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)

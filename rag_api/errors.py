@@ -6,6 +6,7 @@ RagError
 ├── InvalidRequest               something asked for makes no sense
 │   ├── InvalidFilter
 │   ├── InvalidCursor
+│   ├── InvalidParameter         of another wire than our own; `details` names it
 │   ├── InvalidPrompt            a template that would not work
 │   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
 ├── Unauthenticated              no key, or a wrong one
@@ -14,6 +15,7 @@ RagError
 │   ├── CollectionNotFound
 │   ├── DocumentNotFound
 │   ├── JobNotFound
+│   ├── ModelNotFound            no collection goes by the name of the model
 │   ├── AnswerNotFound
 │   └── ConversationNotFound
 ├── CollectionExists
@@ -77,6 +79,12 @@ class InvalidCursor(InvalidRequest):
         super().__init__(f"cursor {cursor!r} is not one that this list gave; leave it out to start over")
 
 
+class InvalidParameter(InvalidRequest):
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.details = [{"field": name, "message": problem}]
+
+
 class InvalidPrompt(InvalidRequest):
     pass
 
@@ -107,6 +115,11 @@ class NotFound(RagError):
 class CollectionNotFound(NotFound):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no collection {name!r}; GET /api/v1/collections lists those that are")
+
+
+class ModelNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no model {name!r}; GET /v1/models lists those that are, one for each collection")
 
 
 class DocumentNotFound(NotFound):

@@ -40,7 +40,7 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
-from rag_api.wiring_answers import answer_cache, load_prompts
+from rag_api.wiring_answers import Wires, answer_cache, load_prompts, open_wires
 from rag_api.wiring_models import in_order, is_extractive, open_models
 from rag_api.wiring_retrieval import open_retriever
 
@@ -63,6 +63,7 @@ class Services:
     conversations: Conversations
     feedback: Feedback
     health: Health
+    wires: Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         feeds = Feeds(library, make_fetcher(settings))
         jobs = Jobs(stores.db, stores.embedders)
         reading = (retriever, answerer, gatekeeper, runs, conversations, Feedback(answer_log, runs))
-        yield Services(library, feeds, stores.files, jobs, *reading, health)
+        wires = open_wires(library, stores.embedders, runs, None if quotes else model)
+        yield Services(library, feeds, stores.files, jobs, *reading, health, wires)
 
 
 @asynccontextmanager

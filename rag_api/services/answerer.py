@@ -31,6 +31,8 @@ RETRIEVALS = 64  # at once: of hundreds that ask together, the first then need n
 
 @dataclass(frozen=True, slots=True)
 class Ask:
+    """`said`: the turns before, of a conversation that somebody else keeps."""
+
     question: str
     collection: str
     top_k: int | None = None
@@ -42,6 +44,7 @@ class Ask:
     reasoning: bool = False
     conversation_id: str | None = None
     again: str | None = None
+    said: tuple[PastTurn, ...] = ()
     groups: frozenset[str] | None = None
     may_repeat: bool = True
 
@@ -99,7 +102,7 @@ class Answerer:
         began = time.perf_counter()
         row = await self._library.collection(ask.collection)
         prompts = self._prompts.of(row.prompts)
-        place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again)
+        place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again, said=ask.said)
         answer_id = new_id("ans")
         asked = _Asked(ask, row, prompts, place.history, began)
 

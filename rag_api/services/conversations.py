@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rag_api.core.citing import without_markers
 from rag_api.core.condensing import standalone
@@ -20,6 +20,7 @@ from rag_api.services.journal import Journal
 from rag_api.services.runs import Runs
 from rag_api.telemetry import log
 
+T = TypeVar("T")
 TITLE_CHARS = 80
 CONDENSED_CHARS = 1_000
 CONDENSED_TOKENS = 200
@@ -82,13 +83,21 @@ class Conversations:
         await self._journal.flush()
         await self._store.change(conversations.remove, conversation_id)
 
-    async def place(self, conversation_id: str | None, question: str, *, again: str | None = None) -> Place:
+    async def place(
+        self,
+        conversation_id: str | None,
+        question: str,
+        *,
+        again: str | None = None,
+        said: Sequence[PastTurn] = (),
+    ) -> Place:
         """Where the question is asked: after the last turn, or `again`, beside a turn that is there.
 
-        `conversation_id` "new" begins one. Raises ConversationNotFound and AnswerNotFound.
+        `conversation_id` "new" begins one; without it, the turns before are what was `said` elsewhere.
+        Raises ConversationNotFound and AnswerNotFound.
         """
         if conversation_id is None:
-            return Place()
+            return Place(history=tuple(self._latest(said)))
         if conversation_id == "new":
             return Place((await self.create(question)).id)
         await self._journal.flush()
@@ -99,9 +108,9 @@ class Conversations:
         if again is not None and again not in parents:
             raise AnswerNotFound(again)
         parent = parents[again] if again is not None else found[-1].answer_id if found else None
-        branch = conversations.chain(found, parent)[-self._options.turns :]
-        said = [answer for answer in await self._said(branch) if answer.question]
-        past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in said)
+        branch = self._latest(conversations.chain(found, parent))
+        given = [answer for answer in await self._said(branch) if answer.question]
+        past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in given)
         return Place(row.id, parent, past)
 
     async def condense(self, question: str, history: Sequence[PastTurn], prompts: Prompts) -> str:
@@ -128,6 +137,9 @@ class Conversations:
                 pieces.append(piece.text)
         lines = "".join(pieces).strip().splitlines()
         return lines[-1].strip()[:CONDENSED_CHARS] if lines else ""
+
+    def _latest(self, turns: Sequence[T]) -> Sequence[T]:
+        return turns[max(0, len(turns) - self._options.turns) :]
 
     async def _said(self, answer_ids: Sequence[str]) -> list[Answer]:
         """What is left of them: a redacted one is not."""

@@ -116,7 +116,7 @@ class Writer:
     def _grounding(self, outcome: Outcome) -> Mapping[str, int]:
         """Of the citations, and of what is stated without one, which any passage may support."""
         counts = grounding(self._citations)
-        if outcome == "answered":
+        if outcome == "answered" and self._passages:
             text = self._finder.text
             for span in uncited(text, (Span(one.answer_start, one.answer_end) for one in self._citations)):
                 said = Said(span.of(text))

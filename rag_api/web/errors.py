@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 
 from rag_api import errors
 from rag_api.telemetry import log, request_id
+from rag_api.web.dialects import openai
+
+OPENAI = "/v1/"
 
 # the nearest class up the tree decides
 STATUS: Mapping[type[errors.RagError], int] = {
@@ -50,10 +53,28 @@ def status_of_code(code: str) -> int:
     return next((status_of(kind) for kind in _all(errors.RagError) if kind.__name__ == _camel(code)), 500)
 
 
-def error_response(error: errors.RagError) -> JSONResponse:
+def error_response(error: errors.RagError, path: str) -> JSONResponse:
+    """`path`: what was asked for."""
     status = status_of(type(error))
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse(error_body(error.code, str(error), error.details), status, headers)
+    return reply(path, error.code, str(error), status, details=error.details, headers=headers)
+
+
+def reply(
+    path: str,
+    code: str,
+    message: str,
+    status: int,
+    *,
+    details: Sequence[Mapping[str, Any]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The error in our shape, under /v1 in OpenAI's."""
+    if not path.startswith(OPENAI):
+        return JSONResponse(error_body(code, message, details), status, headers)
+    status = openai.status(status)
+    error = openai.error(code, message, status, details) | {"request_id": request_id.get() or None}
+    return JSONResponse({"error": error}, status, headers)
 
 
 def install(app: FastAPI) -> None:
@@ -63,32 +84,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _os_error)
 
 
-def internal_error() -> JSONResponse:
+def internal_error(path: str) -> JSONResponse:
     log(__name__).exception("request failed")
-    return JSONResponse(error_body("internal_error", "something went wrong inside; the log says what"), 500)
+    return reply(path, "internal_error", "something went wrong inside; the log says what", 500)
 
 
-def _rag_error(_: Request, error: Exception) -> JSONResponse:
+def _rag_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RagError)
-    return error_response(error)
+    return error_response(error, request.url.path)
 
 
-def _os_error(_: Request, error: Exception) -> JSONResponse:
+def _os_error(request: Request, error: Exception) -> JSONResponse:
     """Large uploads pass through the folder for temporary files."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     folder = tempfile.gettempdir()
-    return error_response(errors.StorageFull(f"the disk of {folder} has no room left; make some and send it again"))
+    full = errors.StorageFull(f"the disk of {folder} has no room left; make some and send it again")
+    return error_response(full, request.url.path)
 
 
-def _validation_error(_: Request, error: Exception) -> JSONResponse:
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     details = [
         {"field": ".".join(str(part) for part in problem["loc"]), "message": problem["msg"]}
         for problem in error.errors()
     ]
     message = "; ".join(f"{detail['field']}: {detail['message']}" for detail in details[:3])
-    return JSONResponse(error_body("validation_error", message, details), 422)
+    return reply(request.url.path, "validation_error", message, 422, details=details)
 
 
 def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -96,7 +118,7 @@ def _http_exception(request: Request, error: Exception) -> JSONResponse:
     codes = {404: "route_not_found", 405: "method_not_allowed", 400: "bad_request", 415: "unsupported_media_type"}
     code = codes.get(error.status_code, f"http_{error.status_code}")
     message = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
-    return JSONResponse(error_body(code, message), error.status_code, error.headers)
+    return reply(request.url.path, code, message, error.status_code, headers=error.headers)
 
 
 def _all(kind: type[errors.RagError]) -> list[type[errors.RagError]]:

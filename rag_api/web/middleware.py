@@ -42,7 +42,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_counted)
         except Exception:
-            response = internal_error()
+            response = internal_error(scope["path"])
             if status:
                 raise
             await response(scope, receive, send_counted)
@@ -66,7 +66,7 @@ class LocalOnly:
             for name, prefix in ((b"host", ""), (b"origin", "http")):
                 value = headers.get(name, b"").decode("latin-1")
                 if value and not _is_local(value, prefix):
-                    await error_response(ForeignOrigin(value))(scope, receive, send)
+                    await error_response(ForeignOrigin(value), scope["path"])(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
@@ -84,7 +84,7 @@ class LimitBody:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            await error_response(UploadTooLarge(self._max_bytes))(scope, receive, send)
+            await error_response(UploadTooLarge(self._max_bytes), scope["path"])(scope, receive, send)
             return
         seen, is_over, has_begun = 0, False, False
 
@@ -107,7 +107,7 @@ class LimitBody:
         with contextlib.suppress(UploadTooLarge):
             await self._app(scope, receive_counted, send_checked)
         if is_over and not has_begun:
-            await error_response(UploadTooLarge(self._max_bytes))(scope, receive, send)
+            await error_response(UploadTooLarge(self._max_bytes), scope["path"])(scope, receive, send)
 
 
 def _is_local(value: str, scheme: str) -> bool:
