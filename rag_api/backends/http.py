@@ -1,7 +1,7 @@
 """The one place that makes HTTP clients."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -13,7 +13,7 @@ from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exception
 
 STALE_CONNECTIONS = 4
 KEPT_S = 15
-READ = "rag.read"  # extension of a response
+ARRIVING = "rag.arriving"  # extension of a response
 
 
 class Reply(Protocol):
@@ -96,20 +96,48 @@ def open_client(base_url: str, *, timeout: httpx.Timeout | float, api_key: str =
     )
 
 
-def reader(response: httpx.Response, *, is_plain: bool) -> Callable[[], Awaitable[bytes]]:
-    """Gives the bytes that have arrived, unpacked unless they are plain; none at the end. Raises httpx.TransportError.
+class Arriving(Protocol):
+    """A body as the server sends it. Raises httpx.TransportError."""
 
-    httpx asks four generators for each piece, one inside the other; where the transport can, it is asked itself.
-    """
-    found: Callable[[], Awaitable[bytes]] | None = response.extensions.get(READ)
-    if found and is_plain:
-        return found
-    pieces = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
+    async def read(self) -> bytes:
+        """What has arrived, as soon as something has; nothing at the end."""
+        ...
 
-    async def read() -> bytes:
-        return await anext(pieces, b"")
+    def rest(self) -> bytes:
+        """What else is there by now."""
+        ...
 
-    return read
+
+def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
+    """httpx asks four generators for each piece, one inside the other; a plain body of our transport asks aiohttp."""
+    found: Arriving | None = response.extensions.get(ARRIVING)
+    return found if found and is_plain else _Pieces(response, is_plain=is_plain)
+
+
+class _Pieces:
+    def __init__(self, response: httpx.Response, *, is_plain: bool) -> None:
+        self._pieces = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
+
+    async def read(self) -> bytes:
+        return await anext(self._pieces, b"")
+
+    def rest(self) -> bytes:
+        return b""
+
+
+class _Content:
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        try:
+            return await self._content.readany()
+        except aiohttp.ClientError:
+            with map_aiohttp_exceptions():
+                raise
+
+    def rest(self) -> bytes:
+        return b"" if self._content.exception() else self._content.read_nowait()  # the next `read` raises it
 
 
 class _Transport(AiohttpTransport):
@@ -129,16 +157,8 @@ class _Transport(AiohttpTransport):
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        content = cast(AiohttpResponseStream, response.stream)._aiohttp_response.content
-
-        async def read() -> bytes:
-            try:
-                return await content.readany()
-            except aiohttp.ClientError:
-                with map_aiohttp_exceptions():
-                    raise
-
-        response.extensions[READ] = read
+        stream = cast(AiohttpResponseStream, response.stream)
+        response.extensions[ARRIVING] = _Content(stream._aiohttp_response.content)
         return response
 
 

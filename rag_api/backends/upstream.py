@@ -4,8 +4,9 @@ Keep-alives don't move a deadline; `Reply.heard` does, by whoever sees tokens in
 the connection, wherever it stands.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
-from rag_api.backends.http import reader
+from rag_api.backends.http import Arriving, arriving
 from rag_api.backends.patience import Patience
 from rag_api.core.retrying import retry_after_s
 from rag_api.errors import (
@@ -33,6 +34,8 @@ SAID_BYTES = 64 * 1024
 SAID_CHARS = 500
 BUSY = (429, 529)
 PASSING = (408, 409, *BUSY)
+MANY = 32
+GATHERING_S = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Upstream:
         self._api_key = api_key
         self.settings = settings or SettingNames()
         self.waits = waits
+        self.streaming = 0
         self.model = model
         self.where = f"the language model {model} at {client.base_url.copy_with(userinfo=b'', query=None)}"
 
@@ -88,10 +92,12 @@ class Upstream:
             raise reply.timeout() from error
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
+        self.streaming += 1
         try:
             await reply.begin(response)
             yield reply
         finally:
+            self.streaming -= 1
             reply.end()
             await response.aclose()
 
@@ -142,13 +148,13 @@ class Reply:
         self._patience = Patience(lambda: min(self._deadline_s, self._end_s))
         self._decoder = EventStreamDecoder()
         self._is_heard = False
-        self._more: Callable[[], Awaitable[bytes]]
+        self._body: Arriving
         self.whole: Any = None
 
     async def begin(self, response: httpx.Response) -> None:
         """Checks the head. Raises LanguageModelError."""
         is_plain = response.headers.get("content-encoding", "identity") == "identity"
-        self._more = reader(response, is_plain=is_plain)
+        self._body = arriving(response, is_plain=is_plain)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not response.is_success:
             said = await self._collect(SAID_BYTES)
@@ -166,9 +172,15 @@ class Reply:
             )
 
     async def read(self) -> list[ServerSentEvent] | None:
-        """The events that arrived together, perhaps none; None at the end."""
+        """The events that arrived together, perhaps none; None at the end. Where many stream, what comes shortly after
+        goes with what came: one way through all of this for two tokens."""
         data = await self._read()
-        return None if data is None else self._decoder.feed(data)
+        if data is None:
+            return None
+        if self._is_heard and self._upstream.streaming >= MANY:
+            await asyncio.sleep(GATHERING_S)
+            data += self._body.rest()
+        return self._decoder.feed(data)
 
     def heard(self) -> None:
         """A token was in what was read: from now on, the next one has `between_tokens_s`."""
@@ -196,7 +208,7 @@ class Reply:
     async def _read(self) -> bytes | None:
         try:
             with self._patience:
-                return await self._more() or None
+                return await self._body.read() or None
         except TimeoutError as error:
             raise self.timeout() from error
         except httpx.HTTPError as error:
