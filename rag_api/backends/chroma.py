@@ -23,7 +23,7 @@ COLLECTIONS = "api/v2/tenants/default_tenant/databases/default_database/collecti
 ROWS_A_WRITE = 100  # a query waits for the write in progress: 100 rows take some 60 ms
 ROWS_A_DELETE = 1_000
 IDS_A_PAGE = 5_000
-QUERIES_A_CALL = 50
+QUERIES_A_CALL, FEW_QUERIES = 50, 8
 
 
 class ChromaStore:
@@ -45,7 +45,8 @@ class ChromaStore:
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
         if index not in self._queries:
-            self._queries[index] = SharedCalls(partial(self._query, index), most=QUERIES_A_CALL, lanes=1)
+            ask = partial(self._query, index)
+            self._queries[index] = SharedCalls(ask, most=QUERIES_A_CALL, few=FEW_QUERIES, lanes=2)
         return await self._queries[index].ask((vector, top_k))
 
     async def _query(self, index: str, queries: Sequence[tuple[Vectors, int]]) -> Sequence[list[Scored]]:

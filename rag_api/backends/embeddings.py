@@ -20,7 +20,7 @@ from rag_api.errors import EmbedderUnavailable, TooBusy
 
 FOREIGN_MAX_TOKENS = 512
 TEXTS_A_CALL = 256
-QUERIES_A_CALL = 32
+QUERIES_A_CALL, FEW_QUERIES = 32, 8
 
 
 class EmbeddingsClient:
@@ -31,7 +31,7 @@ class EmbeddingsClient:
         self._model = model
         self._cache = cache
         self._identity: EmbedderIdentity | None = None
-        self._queries = SharedCalls(self._embed_queries, most=QUERIES_A_CALL, lanes=1)
+        self._queries = SharedCalls(self._embed_queries, most=QUERIES_A_CALL, few=FEW_QUERIES, lanes=1)
 
     async def identity(self) -> EmbedderIdentity:
         if self._identity is None:

@@ -1,7 +1,8 @@
 """Calls that come while others are under way leave together: many callers, few round trips, and no timer.
 
 Somebody who is alone waits for nobody. Who comes while `lanes` calls are under way waits for the first of them to
-end, and then goes with everybody else who waited.
+end, and then goes with others who waited: half of them, or `few` where that is more. All in one call would go on
+together for ever, and whoever serves the next step would stand idle meanwhile.
 """
 
 import asyncio
@@ -18,23 +19,36 @@ class SharedCalls(Generic[Item, Result]):
     nobody's item costs the others theirs."""
 
     def __init__(
-        self, call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int, lanes: int = 2
+        self, call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int, few: int = 0, lanes: int = 2
     ) -> None:
         self._call = call
         self._most = most
+        self._few = few or most
         self._free = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._calls: set[asyncio.Task[None]] = set()
 
     async def ask(self, item: Item) -> Result:
+        if self._free and not self._waiting:
+            return await self._ask_at_once(item)
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self._go()
         return await answer
 
+    async def _ask_at_once(self, item: Item) -> Result:
+        self._free -= 1
+        try:
+            [result] = await self._call([item])
+        finally:
+            self._free += 1
+            self._go()
+        return result
+
     def _go(self) -> None:
         while self._free and self._waiting:
-            together = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            waiting = len(self._waiting)
+            together = [self._waiting.popleft() for _ in range(min(waiting, self._most, max(self._few, waiting // 2)))]
             together = [(item, answer) for item, answer in together if not answer.cancelled()]
             if together:
                 self._free -= 1

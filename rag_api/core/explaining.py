@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rag_api.core.hits import Hit, Scores
@@ -64,7 +64,7 @@ def explain(
     by id; `passing`: those of them that pass the filter."""
     shown = read[:top_k]
     reranked = {hit.chunk.chunk_id: hit.scores.rerank for hit in read}
-    scores = {chunk_id: replace(fused, rerank=reranked.get(chunk_id)) for chunk_id, fused in ranked}
+    scores = {chunk_id: fused._replace(rerank=reranked.get(chunk_id)) for chunk_id, fused in ranked}
     dense = _ranks({id_: one.dense for id_, one in scores.items()})
     lexical = _ranks({id_: one.lexical for id_, one in scores.items()})
     rerank = _ranks({id_: one.rerank for id_, one in scores.items()})

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ingest.documents import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A chunk's id with the score that one index gave it; higher is better."""
+class Scored(NamedTuple):
+    """A chunk's id with the score that one index gave it; higher is better. A tuple, as each search makes hundreds."""
 
     chunk_id: str
     score: float
@@ -32,8 +32,7 @@ class IndexedChunk:
     metadata: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(NamedTuple):
     """dense: cosine similarity; lexical: BM25 as a share, 0 to 1, of what the query's words can attain; each None
     where its index did not name the chunk.
 

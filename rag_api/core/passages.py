@@ -45,7 +45,7 @@ def join(group: Sequence[Hit], between: Mapping[tuple[int, int], str]) -> Hit:
         text += chunk.text[max(0, end - chunk.start) :]
         end = max(end, chunk.end)
     dense = [hit.scores.dense for hit in group if hit.scores.dense is not None]
-    scores = replace(best.scores, dense=max(dense, default=None))
+    scores = best.scores._replace(dense=max(dense, default=None))
     return replace(best, chunk=replace(first, chunk_id=best.chunk.chunk_id, end=end, text=text), scores=scores)
 
 

@@ -29,8 +29,7 @@ def fuse(
     list with room to spare names has none of the question's words. Weighted sums of calibrated scores: Bruch et al.,
     "An Analysis of Fusion Functions for Hybrid Retrieval", 2023.
     """
-    raw_dense = {scored.chunk_id: scored.score for scored in dense}
-    raw_lexical = {scored.chunk_id: scored.score for scored in lexical}
+    raw_dense, raw_lexical = dict(dense), dict(lexical)
     least_dense = dense[-1].score if dense else fusion.floor
     least_lexical = lexical[-1].score if len(lexical) >= candidates else 0.0
     dense_weight, lexical_weight = fusion.dense_weight / (1 - fusion.floor), 1 - fusion.dense_weight
@@ -41,7 +40,7 @@ def fuse(
     }
     if fusion.neighbour_weight:
         sums = _with_neighbours(sums, fusion.neighbour_weight)
-    order = sorted(sums, key=lambda chunk_id: (-sums[chunk_id], chunk_id))
+    order = sorted(sorted(sums), key=sums.__getitem__, reverse=True)
     return [(id_, Scores(raw_dense.get(id_), raw_lexical.get(id_), sums[id_])) for id_ in order]
 
 
@@ -62,11 +61,15 @@ def only(ranking: Sequence[Scored], *, is_dense: bool) -> list[tuple[str, Scores
 
 def _with_neighbours(sums: Mapping[str, float], weight: float) -> dict[str, float]:
     """What is asked for often goes on in the next chunk, or begins in the one before."""
-    least = min(sums.values(), default=0.0)
-    found: dict[str, float] = {}
-    for chunk_id, score in sums.items():
+    versions: dict[str, dict[int, str]] = {}
+    for chunk_id in sums:
         version, _, index = chunk_id.rpartition(":")
-        at = int(index)
-        better = max(sums.get(f"{version}:{at - 1}", least), sums.get(f"{version}:{at + 1}", least))
-        found[chunk_id] = score + weight * (better - least)
+        versions.setdefault(version, {})[int(index)] = chunk_id
+    least = min(sums.values(), default=0.0)
+    found = dict(sums)
+    for places in versions.values():
+        if len(places) > 1:
+            for at, chunk_id in places.items():
+                beside = [sums[places[near]] for near in (at - 1, at + 1) if near in places]
+                found[chunk_id] += weight * (max(beside, default=least) - least)
     return found

@@ -33,5 +33,5 @@ class Reranking:
         except TimeoutError as error:
             raise RerankerUnavailable(f"the reranker took longer than {self._timeout_s:g} s") from error
         order = sorted(range(len(read)), key=lambda at: (-scores[at], at))
-        best = [replace(read[at], scores=replace(read[at].scores, rerank=scores[at])) for at in order]
+        best = [replace(read[at], scores=read[at].scores._replace(rerank=scores[at])) for at in order]
         return [replace(hit, rank=rank) for rank, hit in enumerate([*best, *hits[len(read) :]], start=1)]

@@ -25,6 +25,11 @@ async def authenticate(
         raise Unauthenticated
 
 
+async def authenticate_by_header(request: Request) -> None:
+    """The same for who asks without FastAPI's help."""
+    await authenticate(request, await _bearer(request))
+
+
 Wired = Annotated[Services, Depends(_services)]
 CollectionName = Annotated[str, Path(description="the collection's name", examples=["default"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many items at most")]

@@ -3,6 +3,7 @@
 import contextlib
 import time
 import uuid
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -110,6 +111,7 @@ class LimitBody:
             await error_response(UploadTooLarge(self._max_bytes), scope["path"])(scope, receive, send)
 
 
+@lru_cache(maxsize=256)
 def _is_local(value: str, scheme: str) -> bool:
     parts = urlsplit(value if scheme else f"//{value}")
     return parts.scheme.startswith(scheme) and parts.hostname in ("localhost", "127.0.0.1", "::1")
