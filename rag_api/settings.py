@@ -82,6 +82,9 @@ class RetrievalSettings(BaseModel):
         0.0, ge=-1, lt=1, description="the embedder's cosine of texts that have nothing in common"
     )
     same_text: int = Field(2, ge=1, description="hits that one document may have of just the same text")
+    diversity: float = Field(
+        0.1, ge=0, le=1, description="what a hit loses of its score when nearly a copy of another document's before it"
+    )
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
     exact_below: int = Field(20_000, ge=0, description="chunks passing a filter up to which they are scored exactly")
     mirrored_documents: int = Field(

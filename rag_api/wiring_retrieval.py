@@ -37,7 +37,9 @@ async def open_retriever(
         embedders,
         Scoping(db, mirrors, vectors, exact_below=of.exact_below),
         lexical,
-        options=RetrieverOptions(of.dense_weight, of.candidates, of.neighbour_weight, of.dense_floor, of.same_text),
+        options=RetrieverOptions(
+            of.dense_weight, of.candidates, of.neighbour_weight, of.dense_floor, of.same_text, of.diversity
+        ),
         reranking=await open_reranking(settings, stack),
     )
 

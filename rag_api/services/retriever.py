@@ -8,13 +8,14 @@ from typing import Literal, TypeAlias
 
 from rag_api.core.explaining import Candidate, Explanation, Stopwatch, explain
 from rag_api.core.filters import Filter
-from rag_api.core.hits import Hit, IndexedChunk, Scored, Scores
+from rag_api.core.hits import Hit, Scored, Scores
 from rag_api.core.ports import Embedders, LexicalIndex
 from rag_api.core.ranking import Fusion, fuse, only
-from rag_api.db import chunks, indexes
+from rag_api.db import chunks
 from rag_api.db.database import Connection, Database
 from rag_api.errors import EmbedderUnavailable, RerankerUnavailable, Unavailable, VectorStoreUnavailable
 from rag_api.services.joining import joined
+from rag_api.services.picking import Picking, pick
 from rag_api.services.reranking import Reranking
 from rag_api.services.scoping import Scope, Scoping
 from rag_api.telemetry import SEARCH_S, log
@@ -53,13 +54,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RetrieverOptions:
-    """`candidates`: how many each index names. `same_text`: hits that a document may have of just the same text."""
+    """`candidates`: how many each index names. `same_text`, `diversity`: see `Picking`."""
 
     dense_weight: float
     candidates: int
     neighbour_weight: float = 0.0
     dense_floor: float = 0.0
     same_text: int = 1
+    diversity: float = 0.0
 
 
 class Retriever:
@@ -87,7 +89,8 @@ class Retriever:
         candidates = max(self._options.candidates, search.top_k)
         reranking = self._reranking if search.mode == "hybrid" else None
         wanted = max(search.top_k, reranking.candidates if reranking else 0)
-        same_text = search.same_text or self._options.same_text
+        diversity = self._options.diversity if reranking is None else 0.0  # a reranker's order is its own
+        picking = Picking(search.same_text or self._options.same_text, diversity)
         stale: list[str] = []
         tries = 0
         while True:
@@ -95,7 +98,7 @@ class Retriever:
             scope = await self._scoping.scope(collection, search.filter, search.groups)
             ranked, degraded, is_all = await self._ranked(scope, search, candidates, watch)
             with watch.of("check"):
-                hits, gone = await self._db.ask(_published, scope, ranked, wanted, same_text)
+                hits, gone = await self._db.ask(pick, scope, ranked, wanted, picking)
             if len(hits) >= search.top_k:
                 break
             if not is_all and candidates < MOST_CANDIDATES:
@@ -185,43 +188,6 @@ class Retriever:
             return await self._lexical.search(
                 scope.generation.id, search.query, top_k=candidates, documents=scope.among
             )
-
-
-async def _published(
-    db: Connection, scope: Scope, ranked: Sequence[tuple[str, Scores]], top_k: int, same_text: int
-) -> tuple[list[Hit], list[str]]:
-    """The best of the ranking that are current, and the ids before them that are not current.
-
-    A text is shown by one document, at so many of its places. They are looked up as few at a time as will do.
-    """
-    found: list[tuple[IndexedChunk, Scores]] = []
-    shown: dict[str, tuple[str, int]] = {}  # by text, which document shows it and how often
-    gone: list[str] = []
-    at = 0
-    while at < len(ranked) and len(found) < top_k:
-        some = ranked[at : at + (2 * top_k if at else top_k)]
-        at += len(some)
-        ids = [chunk_id for chunk_id, _ in some]
-        known = await chunks.published(db, scope.generation.id, ids, wanted=scope.wanted)
-        gone += [chunk_id for chunk_id in ids if chunk_id not in known]
-        for chunk_id, scores in some:
-            if chunk_id in known and len(found) < top_k:
-                chunk = known[chunk_id]
-                document_id, places = shown.get(chunk.text, (chunk.document_id, 0))
-                if document_id == chunk.document_id and places < same_text:
-                    shown[chunk.text] = (document_id, places + 1)
-                    found.append((chunk, scores))
-    holders = await indexes.same_texts(db, scope.generation.id, shown, wanted=scope.wanted)
-    hits = [
-        Hit(
-            rank,
-            chunk,
-            scores,
-            tuple(one for one in holders.get(chunk.text, ()) if one.document_id != chunk.document_id),
-        )
-        for rank, (chunk, scores) in enumerate(found, start=1)
-    ]
-    return hits, gone
 
 
 async def _explained(

@@ -55,7 +55,11 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def write(db: Database, lexical: MemoryLexicalIndex, row: CollectionRow, text: str) -> VersionKey:
     """A version that is in the indexes and not yet published."""
-    key = key_of(row, await accept(db, row, "timetable.txt", text))
+    return await write_as(db, lexical, row, "timetable.txt", text)
+
+
+async def write_as(db: Database, lexical: MemoryLexicalIndex, row: CollectionRow, source: str, text: str) -> VersionKey:
+    key = key_of(row, await accept(db, row, source, text))
     await write_chunks(db, key, text)
     await lexical.write(key.generation_id, embedded(key, [text]))
     await lexical.commit(key.generation_id)
@@ -65,9 +69,14 @@ async def write(db: Database, lexical: MemoryLexicalIndex, row: CollectionRow, t
 
 
 def retriever(
-    db: Database, lexical: MemoryLexicalIndex, *, same_text: int = 1, reranker: Reranker | None = None
+    db: Database,
+    lexical: MemoryLexicalIndex,
+    *,
+    same_text: int = 1,
+    diversity: float = 0.0,
+    reranker: Reranker | None = None,
 ) -> Retriever:
-    options = RetrieverOptions(dense_weight=0.5, candidates=10, same_text=same_text)
+    options = RetrieverOptions(dense_weight=0.5, candidates=10, same_text=same_text, diversity=diversity)
     reranking = Reranking(reranker, candidates=10, timeout_s=5) if reranker else None
     mirrors = Mirrors(db, MatrixFolder(Path("never there")), documents=10, collections=1)
     scoping = Scoping(db, mirrors, MemoryVectorStore(), exact_below=10)
@@ -213,3 +222,18 @@ async def test_neighbours_are_one_hit_for_who_reads_them_in_a_row(db: Database) 
     assert len(apart) == 2
     assert one.chunk.text == content[one.chunk.start : one.chunk.end] == "the ferry leaves the ferry comes"
     assert one.chunk.chunk_id == apart[0].chunk.chunk_id
+
+
+@pytest.mark.parametrize(("diversity", "others"), [(0.0, []), (0.5, []), (1.5, ["tickets"])])
+async def test_a_copy_gives_way_to_another_text_that_is_nearly_as_good(
+    db: Database, diversity: float, others: list[str]
+) -> None:
+    lexical = MemoryLexicalIndex()
+    row = await new_collection(db)
+    texts = [f"ferry noon: the boat to Rona leaves the northern pier in year {year}" for year in range(2020, 2025)]
+    for source, text in zip(("a", "b", "c", "d", "e", "tickets"), [*texts, "ferry crowns"], strict=True):
+        await publish(db, await write_as(db, lexical, row, source, text))
+    searching = retriever(db, lexical, diversity=diversity).search("faq", Search("ferry noon", 3, mode="lexical"))
+    hits = (await searching).hits
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert [hit.chunk.source for hit in hits if hit.chunk.source == "tickets"] == others
