@@ -71,9 +71,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as numbered in the prompt, from 1. `similarity` is its cosine to the question, if known."""
+    """A chunk as numbered in the prompt, from 1. `similarity` is its cosine to the question and `lexical` its share of
+    what the question's words can attain, each if known."""
 
     n: int
     chunk: IndexedChunk
     score: float
     similarity: float | None
+    lexical: float | None = None

@@ -20,7 +20,7 @@ def pack_history(history: Sequence[PastTurn], *, budget_chars: int) -> list[Past
 def pack(hits: Sequence[Hit], *, budget_chars: int) -> list[Passage]:
     """The best hits as passages numbered from 1, as many as fit."""
     return fitting(
-        [Passage(n, hit.chunk, hit.score, hit.scores.dense) for n, hit in enumerate(hits, start=1)],
+        [Passage(n, hit.chunk, hit.score, hit.scores.dense, hit.scores.lexical) for n, hit in enumerate(hits, start=1)],
         budget_chars=budget_chars,
     )
 

@@ -17,6 +17,11 @@ STOP_WORDS = frozenset(
 )
 
 
+ROOT_ENDINGS = ("ings", "ing", "ed", "ers", "er", "es", "e", "ly")
+ROOT_LEAST_CHARS = 4
+ROOT_CHARS = 7
+
+
 def content_words(text: str) -> list[str]:
     """The stems of the words in reading order, stop words left out."""
     return [stem(word) for word in _WORD.findall(text.casefold()) if word not in STOP_WORDS]
@@ -29,6 +34,11 @@ def stem(word: str) -> str:
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         return word[:-3] + "y"
     return word[:-1]
+
+
+def roots(text: str) -> list[str]:
+    """The beginnings of its content words, each once, so that "filming" meets "film" and "filmed"."""
+    return list(dict.fromkeys(_root(word) for word in content_words(text)))
 
 
 def numbers(text: str) -> set[str]:
@@ -45,3 +55,9 @@ def inverse_document_frequencies(texts: Iterable[Iterable[str]]) -> Mapping[str,
         counts.update(set(words))
         total += 1
     return {word: math.log(1 + total / count) for word, count in counts.items()}
+
+
+def _root(word: str) -> str:
+    """Without an ending, if 4 letters are left, and cut: a stem that says which words are rare, and no more."""
+    ending = next((end for end in ROOT_ENDINGS if word.endswith(end) and len(word) - len(end) >= ROOT_LEAST_CHARS), "")
+    return word[: len(word) - len(ending)][:ROOT_CHARS]

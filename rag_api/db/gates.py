@@ -15,11 +15,18 @@ from rag_api.db.tables import facts, indexed
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`unrelated`: see `core.gating.Background`; with as many chunks as there were then."""
+    """Of `core.calibrating.Background`, with as many chunks as there were then.
+
+    separation: the median of what words of so many sentences reach, relative to `unrelated`; None where the embedder is
+    the one that the gate was fitted with."""
 
     unrelated: float
     chunks: int
     measured_at: str
+    separation: float | None = None
+    drawn: int = 0
+    stretch: float = 1.0
+    is_trusted: bool = True
 
 
 async def measured(db: Connection, generation_id: str) -> Measured | None:

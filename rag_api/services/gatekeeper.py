@@ -5,15 +5,24 @@ import statistics
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from rag_api.core.calibrating import (
+    UNRELATED_QUESTIONS,
+    Background,
+    count_words,
+    draw_words,
+    is_trusted,
+    relative,
+    stretch,
+)
 from rag_api.core.extracting import Comparison
-from rag_api.core.gating import UNRELATED_QUESTIONS, Background, Gate, count_words, judge, weigh
+from rag_api.core.gating import Gate, doubt, judge, weigh
 from rag_api.core.hits import Passage
-from rag_api.core.ports import Embedders, VectorStore
+from rag_api.core.ports import DEFAULT_MODEL, Embedders, VectorStore
 from rag_api.db import chunks, gates, generations
 from rag_api.db.database import Database, now
 from rag_api.db.gates import Measured
@@ -35,6 +44,7 @@ class _Known:
     chunks: int
     changed: int
     threshold: float
+    is_own: bool
     looked_at: float
 
 
@@ -67,7 +77,14 @@ class Gatekeeper:
             return None
         known = await self._of(row)
         evidence = weigh(question, passages, known.background, comparison) if known else None
-        return judge(evidence, threshold=known.threshold) if known and evidence else None
+        if known is None or evidence is None:
+            return None
+        caution = doubt(question, known.background)
+        if caution == "embedder" and evidence.words is None:  # the lexical index is away, too
+            return None
+        if known.is_own and caution == "language":  # who set a threshold has seen what it does
+            caution = None
+        return judge(evidence, threshold=known.threshold, caution=caution)
 
     async def state(self, row: CollectionRow) -> GateState:
         own = await self._db.ask(gates.threshold, row.id)
@@ -89,7 +106,7 @@ class Gatekeeper:
         if known and known.changed == row.changed:
             return known
         if known and known.chunks >= SMALL_CHUNKS:
-            if time.monotonic() - known.looked_at > LOOKS_EVERY_S:
+            if _now_s() - known.looked_at > LOOKS_EVERY_S:
                 self._look(row)  # and answer by what is known meanwhile
             return known
         return await asyncio.shield(self._look(row))
@@ -121,33 +138,52 @@ class Gatekeeper:
         own = await self._db.ask(gates.threshold, row.id)
         threshold = self._threshold if own is None else own
         if before and _is_about(before.chunks, count):
-            return _Known(before.background, before.chunks, row.changed, threshold, time.monotonic())
-        unrelated = await self._unrelated(row, count)
-        if unrelated is None:
-            return None
+            return replace(before, changed=row.changed, threshold=threshold, is_own=own is not None, looked_at=_now_s())
         ids = await self._db.ask(gates.spread, row.generation_id, count=SAMPLED_CHUNKS)
-        sample = await self._db.ask(chunks.published, row.generation_id, ids)
-        texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in sample.values()]
+        sample = list((await self._db.ask(chunks.published, row.generation_id, ids)).values())
+        found = await self._calibrated(row, count, [chunk.text for chunk in sample])
+        if found is None:
+            return None
+        texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in sample]
         frequencies = await asyncio.to_thread(count_words, texts)
-        background = Background(unrelated, len(texts), frequencies)
-        return _Known(background, count, row.changed, threshold, time.monotonic())
+        background = Background(found.unrelated, len(texts), frequencies, found.stretch, found.is_trusted)
+        return _Known(background, count, row.changed, threshold, own is not None, _now_s())
 
-    async def _unrelated(self, row: CollectionRow, count: int) -> float | None:
+    async def _calibrated(self, row: CollectionRow, count: int, texts: Sequence[str]) -> Measured | None:
         """From the catalogue, if the generation is about as large as it was then, else measured. None: not now."""
         found = await self._db.ask(gates.measured, row.generation_id)
-        if found and _is_about(found.chunks, count):
-            return found.unrelated
         generation = await self._db.ask(generations.get, row.generation_id)
+        is_known = generation.model == DEFAULT_MODEL  # the weights were fitted with that one
+        if found and _is_about(found.chunks, count) and (is_known or found.separation is not None):
+            return found
         if not generation.is_whole or generation.fingerprint is None:
-            return found.unrelated if found else None
+            return found
         embedder = self._embedders.of(generation.model)
-        vectors = await asyncio.gather(*(embedder.embed_query(question) for question in UNRELATED_QUESTIONS))
-        nearest = await self._store.nearest(generation.id, np.stack(vectors))
-        fresh = Measured(round(max(0.0, statistics.median(nearest)), 4), count, now())
+
+        async def reach(questions: Sequence[str]) -> float:
+            vectors = await asyncio.gather(*(embedder.embed_query(question) for question in questions))
+            return statistics.median(await self._store.nearest(generation.id, np.stack(vectors)))
+
+        unrelated = round(max(0.0, await reach(UNRELATED_QUESTIONS)), 4)
+        fresh = Measured(unrelated, count, now())
+        if not is_known:
+            drawn = draw_words(texts)
+            separation = round(relative(await reach(drawn), unrelated), 4) if drawn else 0.0
+            fresh = replace(
+                fresh,
+                separation=separation,
+                drawn=len(drawn),
+                stretch=round(stretch(separation), 4),
+                is_trusted=is_trusted(separation, drawn=len(drawn)),
+            )
         await self._db.change(gates.keep_measured, generation.id, fresh)
-        return fresh.unrelated
+        return fresh
 
 
 def _is_about(before: int, now: int) -> bool:
     low, high = sorted((before, now))
     return high <= low * GROWN_BY
+
+
+def _now_s() -> float:
+    return time.monotonic()

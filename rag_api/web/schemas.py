@@ -1,6 +1,7 @@
 """Bodies, in and out. Their names are the contract."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -76,21 +77,17 @@ class GateOut(BaseModel):
     mode: Literal["auto", "strict", "off"]
     threshold: float
     is_own: bool = Field(description="whether the threshold is the collection's own")
-    unrelated: float | None = Field(description="cosine that unrelated questions reach; null until a first question")
-    chunks: int | None = Field(description="how many there were when that was measured")
-    measured_at: str | None
+    unrelated: float | None = Field(None, description="cosine that unrelated questions reach; null before a question")
+    chunks: int | None = Field(None, description="how many there were when that was measured")
+    measured_at: str | None = None
+    separation: float | None = Field(None, description="how far its sentences stand out; null: default model")
+    drawn: int | None = Field(None, description="of how many sentences that is the median")
+    is_trusted: bool | None = Field(None, description="false: too few stand out, and next to nothing is refused")
 
     @classmethod
     def of(cls, mode: GateMode, state: GateState) -> "GateOut":
-        seen = state.measured
-        return cls(
-            mode=mode,
-            threshold=state.threshold,
-            is_own=state.is_own,
-            unrelated=seen.unrelated if seen else None,
-            chunks=seen.chunks if seen else None,
-            measured_at=seen.measured_at if seen else None,
-        )
+        seen = asdict(state.measured) if state.measured else {}
+        return cls.model_validate(seen | {"mode": mode, "threshold": state.threshold, "is_own": state.is_own})
 
 
 class CollectionWithGateOut(CollectionOut):

@@ -1,17 +1,24 @@
 """The gate before answers."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Span
+from rag_api.core.calibrating import FEWEST_TEXTS, Background, count_words
 from rag_api.core.extracting import Candidate, Comparison
-from rag_api.core.gating import FEWEST_TEXTS, Background, Evidence, count_words, judge, roots, weigh
+from rag_api.core.gating import Evidence, judge, weigh
+from rag_api.core.words import roots
 from tests.core.values import passage
 
 SHARES = st.floats(0, 0.999)
 NEAR = st.floats(-1, 1)
-EVIDENCE = st.builds(Evidence, NEAR, NEAR | st.none(), st.sampled_from([0.0, 0.5, 1.0]) | st.none(), SHARES, SHARES)
+KINDS = st.sampled_from([0.0, 0.5, 1.0])
+PASSAGES_ALONE = st.builds(Evidence, NEAR, st.none(), st.none(), st.none(), SHARES, SHARES, SHARES | st.none())
+WITH_SENTENCES = st.builds(Evidence, NEAR, NEAR, NEAR, KINDS, SHARES, SHARES, SHARES | st.none())
+EVIDENCE = PASSAGES_ALONE | WITH_SENTENCES
 TEXTS = ["The ferry to Rona leaves at noon.", "The ferry takes dogs.", "The office is closed."]
 BACKGROUND = Background(0.2, len(TEXTS), count_words(TEXTS))
 
@@ -34,7 +41,7 @@ def test_a_score_is_a_share_and_the_threshold_alone_decides(evidence: Evidence, 
         assert gate.passed == (gate.score > threshold)
 
 
-@given(EVIDENCE, st.floats(0.01, 0.5), st.sampled_from(["closeness", "sentence", "held"]))
+@given(EVIDENCE, st.floats(0.01, 0.5), st.sampled_from(["closeness", "sentence", "quoted", "held", "words"]))
 def test_more_of_what_speaks_for_an_answer_never_lowers_the_score(evidence: Evidence, more: float, figure: str) -> None:
     values = {name: getattr(evidence, name) for name in Evidence.__dataclass_fields__}
     if values[figure] is not None:
@@ -91,6 +98,26 @@ def test_a_sentence_that_holds_what_is_asked_for_is_told_from_one_that_does_not(
     assert kind("How many dogs are there?", "There are 12 dogs.") == 1
     assert kind("How many dogs are there?", "There are some dogs.") == 0
     assert kind("Why are there dogs?", "There are some dogs.") == 0.5
+
+
+def test_the_sentence_that_would_be_quoted_counts_besides_the_nearest() -> None:
+    texts = ("Are there dogs at all?", "There are 12 dogs.")
+    candidates = tuple(Candidate(passage(text), Span(0, len(text)), text) for text in texts)
+    seen = weigh("How many dogs are there?", [passage("x")], BACKGROUND, Comparison(candidates, (0.6, 0.5), (0.6, 0.5)))
+    assert seen is not None
+    assert seen.sentence == pytest.approx(BACKGROUND.relative(0.6))
+    assert seen.quoted == pytest.approx(BACKGROUND.relative(0.5))
+
+
+def test_the_greatest_share_of_words_counts_whatever_passage_has_it_and_is_unknown_where_none_has() -> None:
+    def words(*shares: float | None) -> float | None:
+        shown = [replace(passage("x", n), lexical=share) for n, share in enumerate(shares, start=1)]
+        seen = weigh("dogs", shown, BACKGROUND)
+        assert seen is not None
+        return seen.words
+
+    assert words(0.2, None, 0.4) == 0.4
+    assert words(None, None) is None
 
 
 def test_without_a_similarity_nothing_can_be_said() -> None:

@@ -1,16 +1,20 @@
 """Refusing what the documents can't answer, through the front door: without and with a language model."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from rag_api.core.calibrating import FEWEST_DRAWN
+from rag_api.core.gating import CAUTIOUS_THRESHOLD
 from tests.fake_llm import FakeLanguageModel, fake_language_model, says
+from tests.models import make_smaller_model
 from tests.processes import Backends, Service
 
 TEXT = b"The bakery opens at six. It sells rye bread and poppy seed cake. Ask for Olga Brandt, who owns it."
 INSIDE = "When does the bakery open?"
 OUTSIDE = "How do I descale an espresso machine?"
-EVIDENCE = {"closeness", "sentence", "kind", "held", "missing"}
+EVIDENCE = {"closeness", "sentence", "quoted", "kind", "held", "missing", "words"}
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +124,24 @@ def test_where_nothing_is_retrieved_no_model_is_asked(reporting: Service, llm: F
     assert (answer["outcome"], answer["text"]) == ("no_answer", "I found no answer to this in the documents.")
     assert answer["gate"] is None
     assert llm.requests == []
+
+
+def test_with_an_embedder_that_is_hardly_known_next_to_nothing_is_refused_and_it_says_so(
+    service: Service, tmp_path: Path
+) -> None:
+    body = {"name": "gate-of-another", "embedder": str(make_smaller_model(tmp_path / "smaller"))}
+    service.http.post("/api/v1/collections", json=body).raise_for_status()
+    service.ingest("gate-of-another", {"bakery.txt": TEXT})
+    answer = service.answer(INSIDE, "gate-of-another")
+    assert (answer["outcome"], answer["gate"]["caution"]) == ("answered", "embedder")
+    nothing = service.answer("Who composed Tannhäuser?", "gate-of-another")
+    assert (nothing["outcome"], nothing["gate"]) == ("answered", None)  # neither cosines nor words say anything
+    gate = service.http.get("/api/v1/collections/gate-of-another").json()["gate"]
+    assert gate["is_trusted"] is False
+    assert gate["drawn"] < FEWEST_DRAWN
+
+
+def test_a_question_in_another_language_is_judged_with_caution(quoting: Service) -> None:
+    gate = quoting.answer("Wann öffnet die Bäckerei am Morgen?", "gate")["gate"]
+    assert (gate["caution"], gate["threshold"]) == ("language", CAUTIOUS_THRESHOLD)
+    assert quoting.answer(INSIDE, "gate")["gate"]["caution"] is None

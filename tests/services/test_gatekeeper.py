@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from ingest.ports import Vectors
-from rag_api.core.gating import UNRELATED_QUESTIONS
-from rag_api.core.ports import EmbedderIdentity
+from rag_api.core.calibrating import FEWEST_DRAWN, UNRELATED_QUESTIONS, draw_words
+from rag_api.core.gating import CAUTIOUS_THRESHOLD
+from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
 from rag_api.db import collections, gates, generations, reaping
+from rag_api.db.gates import Measured
 from rag_api.db.rows import CollectionRow
 from rag_api.errors import EmbedderUnavailable
 from rag_api.services.comparing import Comparer
@@ -18,7 +20,7 @@ from rag_api.services.gatekeeper import Gatekeeper, GateMode
 from tests.core.values import passage
 from tests.services.library import DIMENSION, KnownLibrary, vector_of
 
-IDENTITY = EmbedderIdentity("fake", "f", DIMENSION, 256)
+IDENTITY = EmbedderIdentity(DEFAULT_MODEL, "f", DIMENSION, 256)
 QUESTION = "When does the ferry leave?"
 
 
@@ -59,8 +61,8 @@ def keeper(known: KnownLibrary, embedders: CountingEmbedders, mode: GateMode = "
     return Gatekeeper(known.db, embedders, known.store, mode=mode, threshold=0.4)
 
 
-async def settled(known: KnownLibrary) -> CollectionRow:
-    await known.db.change(generations.settle, known.row.generation_id, IDENTITY, "s")
+async def settled(known: KnownLibrary, identity: EmbedderIdentity = IDENTITY) -> CollectionRow:
+    await known.db.change(generations.settle, known.row.generation_id, identity, "s")
     return await known.db.ask(collections.get, known.row.name)
 
 
@@ -128,6 +130,74 @@ async def test_a_collection_has_a_threshold_of_its_own_until_it_is_taken_back(
         assert (await gatekeeper.state(row)).is_own == (value is not None)
     assert seen[:4] == [(0.9, False), (0.9, False), (0.0, True), (0.0, True)]
     assert [threshold for threshold, _ in seen[4:]] == [0.4, 0.4]
+
+
+@dataclass
+class KnowingEmbedders(CountingEmbedders):
+    """Words that were drawn from a text are to it as the text itself."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    async def embed_query(self, text: str) -> Vectors:
+        self.queries.append(text)
+        return vector_of(self.texts.get(text, text))
+
+
+@pytest.mark.parametrize(
+    ("count", "knows", "is_trusted"),
+    [(FEWEST_DRAWN, True, True), (FEWEST_DRAWN - 1, True, False), (FEWEST_DRAWN, False, False)],
+)
+async def test_another_embedder_is_trusted_when_enough_sentences_of_the_collection_stand_out(
+    known: KnownLibrary, count: int, knows: bool, is_trusted: bool
+) -> None:
+    await known.publish("a", {}, count=count)
+    texts = known.held["a"].texts
+    embedders = KnowingEmbedders(texts=dict(zip(draw_words(texts), texts, strict=True)) if knows else {})
+    row = await settled(known, replace(IDENTITY, model="another"))
+    gatekeeper = keeper(known, embedders)
+    shown = [replace(passage("x", similarity=0.99), lexical=0.05)]
+    gate = await gatekeeper.judge(row, QUESTION, shown)
+    measured = (await gatekeeper.state(row)).measured
+    assert gate is not None
+    assert measured is not None
+    assert measured.separation is not None
+    assert (measured.separation == pytest.approx(1, abs=1e-3)) == knows
+    assert (measured.drawn, measured.is_trusted) == (count, is_trusted)
+    assert (gate.threshold, gate.caution) == (0.4, None if is_trusted else "embedder")
+    assert gate.passed == is_trusted  # cosines say that it is near, words that it is not
+    assert await keeper(known, embedders).judge(row, QUESTION, shown) == gate
+    assert len(embedders.queries) == len(UNRELATED_QUESTIONS) + count
+    without_words = await gatekeeper.judge(row, QUESTION, [passage("x", similarity=0.99)])
+    assert (without_words is None) == (not is_trusted)
+
+
+async def test_another_embedder_that_was_measured_without_its_sentences_is_measured_anew(
+    known: KnownLibrary, embedders: CountingEmbedders
+) -> None:
+    await known.publish("a", {}, count=FEWEST_DRAWN)
+    row = await settled(known, replace(IDENTITY, model="another"))
+    before = Measured(0.2, FEWEST_DRAWN, "2026-01-01T00:00:00Z")
+    await known.db.change(gates.keep_measured, row.generation_id, before)
+    gatekeeper = keeper(known, embedders)
+    await gatekeeper.judge(row, QUESTION, [passage("x")])
+    measured = (await gatekeeper.state(row)).measured
+    assert measured is not None
+    assert measured.drawn == FEWEST_DRAWN
+
+
+async def test_a_question_that_is_not_english_is_seldom_refused(
+    known: KnownLibrary, embedders: CountingEmbedders
+) -> None:
+    await known.publish("a", {})
+    row = await settled(known)
+    gatekeeper = keeper(known, embedders)
+    gate = await gatekeeper.judge(row, "Wann legt die Fähre ab?", [passage("x")])
+    assert gate is not None
+    assert (gate.threshold, gate.caution) == (CAUTIOUS_THRESHOLD, "language")
+    await gatekeeper.set_threshold(row, 0.9)
+    own = await gatekeeper.judge(await settled(known), "Wann legt die Fähre ab?", [passage("x")])
+    assert own is not None
+    assert (own.threshold, own.caution) == (0.9, None)
 
 
 async def test_nothing_is_said_while_the_gate_is_off_or_vectors_are_away(
