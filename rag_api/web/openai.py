@@ -18,7 +18,7 @@ from rag_api.services.library import DEFAULT_COLLECTION
 from rag_api.services.runs import Run
 from rag_api.web import sse
 from rag_api.web.deps import Wired
-from rag_api.web.dialects import dialogue
+from rag_api.web.dialects import dialogue, file_search
 from rag_api.web.dialects.chat_completions import ChatCompletionStream, chat_completion
 from rag_api.web.dialects.openai import MODEL, Reply, collection_of
 from rag_api.web.dialects.response_items import response
@@ -65,7 +65,8 @@ async def respond(
     body.check()
     said = dialogue.read(body.messages, instructions=body.instructions)
     shows = bool(body.reasoning and body.reasoning.get("summary"))
-    run = await _begin(services, body, said, shows=shows, cache_control=cache_control)
+    search = file_search.wanted(body.tools)
+    run = await _begin(services, body, said, shows=shows, cache_control=cache_control, search=search)
     reply, with_results = _reply(request, run, body.model), RESULTS in (body.include or [])
     if not body.stream:
         answer = await whole(request, services.runs, run)
@@ -116,14 +117,23 @@ async def embed(body: EmbeddingsIn, services: Wired) -> dict[str, Any]:
 
 
 async def _begin(
-    services: Services, body: ChatIn | ResponseIn, said: dialogue.Dialogue, *, shows: bool, cache_control: str
+    services: Services,
+    body: ChatIn | ResponseIn,
+    said: dialogue.Dialogue,
+    *,
+    shows: bool,
+    cache_control: str,
+    search: tuple[int | None, dict[str, Any] | None] = (None, None),
 ) -> Run:
+    top_k, searched = search
+    both = {"$and": [body.filter, searched]} if body.filter and searched else body.filter or searched
     with _as_model(body.model) as collection:
         return await services.answerer.answer(
             Ask(
                 question=said.question,
                 collection=collection,
-                filter=parse_filter(body.filter),
+                top_k=top_k,
+                filter=parse_filter(both),
                 instructions=said.instructions,
                 sampling=body.sampling,
                 reasoning=shows,

@@ -61,6 +61,7 @@ class ResponseIn(Foreign):
     background: bool | None = False
     reasoning: Json | None = None
     text: Json | None = None
+    tools: list[Any] | None = Field(default=None, description="`file_search`: `max_num_results`, `filters`")
     tool_choice: Any = None
     filter: Json | None = Field(default=None, description="beyond the standard: on metadata, as in search")
 

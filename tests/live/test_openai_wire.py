@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -195,8 +196,12 @@ def test_who_leaves_stops_the_answer(bakery: Service, llm: FakeLanguageModel, st
     body = json.dumps({"model": "rag", "messages": ASKED, "stream": stream}).encode()
     with posted(bakery, "/v1/chat/completions", body) as connection:
         assert llm.asked.wait(10)
+        assert llm.open
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert llm.closed_by_peer.wait(5)
+    deadline = time.monotonic() + 5
+    while llm.open and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not llm.open  # the model would have hung for an hour
 
 
 def test_a_task_of_a_front_end_goes_to_the_model_as_it_is(client: OpenAI, llm: FakeLanguageModel) -> None:
@@ -241,6 +246,19 @@ def test_a_response_is_whole_with_search_and_citations(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model="rag", input="And then?", previous_response_id=found.id)
     assert caught.value.param == "previous_response_id"
+
+
+def test_the_file_search_tool_says_what_is_searched(client: OpenAI) -> None:
+    mine = {"type": "eq", "key": "source", "value": "bakery.txt"}
+    for filters, found in ((mine, 1), ({"type": "and", "filters": [mine, {**mine, "value": "other.txt"}]}, 0)):
+        tool = {"type": "file_search", "vector_store_ids": ["any"], "max_num_results": 1, "filters": filters}
+        asked = {"model": "rag", "input": QUESTION, "tools": [tool], "include": ["file_search_call.results"]}
+        [search, *_] = client.responses.create(**asked).output  # type: ignore[call-overload]
+        assert len(search.results) == found
+    wrong = {"type": "file_search", "vector_store_ids": ["any"], "filters": {"type": "like"}}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model="rag", input=QUESTION, tools=[wrong])  # type: ignore[list-item]
+    assert caught.value.param == "tools.0.filters"
 
 
 def test_a_response_streams_into_the_clients_own_state(client: OpenAI) -> None:
