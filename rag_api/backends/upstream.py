@@ -92,6 +92,7 @@ class Upstream:
             raise reply.timeout() from error
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
+        response.request = request = httpx.Request("POST", request.url)  # without the prompt, which has been sent
         self.streaming += 1
         try:
             await reply.begin(response)

@@ -47,7 +47,6 @@ async def _bytes(
     try:
         async with aclosing(run.follow(after)) as batches:
             async for batch in batches:
-                if data := projection(batch):
-                    yield data
+                yield projection(batch)  # what has no name here is not kept while the answer is silent
     finally:
         runs.left(run, lingers=lingers)

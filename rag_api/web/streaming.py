@@ -19,8 +19,8 @@ SEND_S = 30.0  # a reader that takes nothing for so long is dropped; it can resu
 
 
 class EventStream(Response):
-    """Sends `content` as it comes, and a comment after each `ping_s` of silence. Closes it when the reader leaves, or
-    takes nothing for `send_s`."""
+    """Sends `content` as it comes, and a comment after each `ping_s` of silence; empty bytes are nothing. Closes it
+    when the reader leaves, or takes nothing for `send_s`."""
 
     media_type = "text/event-stream"
 
@@ -51,7 +51,9 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with aclosing(self._content) as content:
                 async for data in content:
-                    await self._write(data)
+                    if data:
+                        await self._write(data)
+                    del data  # passages are large, and the next event may be long in coming
             self._is_over = True
             await self._write(b"", is_last=True)
         except asyncio.CancelledError:
