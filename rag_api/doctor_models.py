@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from rag_api.settings import Settings
-from rag_api.wiring_models import Endpoint, endpoints, is_extractive
+from rag_api.wiring_models import Endpoint, endpoints, is_extractive, judge_endpoint
 
 NAMED = 10
 DATE = re.compile(r"-\d{8}\Z")
@@ -23,6 +23,8 @@ def examine_models(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     for i, endpoint in enumerate(endpoints(settings.llm)):
         name = f"fallback {i}" if i else "language model"
         yield name, *_examine(endpoint, settings.llm.connect_s)
+    if judge := judge_endpoint(settings):
+        yield "judge", *_examine(judge, settings.llm.connect_s)
 
 
 def _examine(endpoint: Endpoint, timeout_s: float) -> tuple[bool, str]:

@@ -8,6 +8,7 @@ RagError
 │   ├── InvalidCursor
 │   ├── InvalidParameter         of another wire than our own; `details` names it
 │   ├── InvalidPrompt            a template that would not work
+│   ├── QuestionTooLong          for the language model's window
 │   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
 ├── Unauthenticated              no key, or a wrong one
 ├── ForeignOrigin                a page of another site asks a server that wants no key
@@ -87,6 +88,17 @@ class InvalidParameter(InvalidRequest):
 
 class InvalidPrompt(InvalidRequest):
     pass
+
+
+class QuestionTooLong(InvalidRequest):
+    """`taken`: tokens of question, instructions and templates; `room`: what a prompt may have of the `window`."""
+
+    def __init__(self, taken: int, room: int, window: int) -> None:
+        super().__init__(
+            f"question and instructions take {taken:,} tokens, and {room:,} of the language model's {window:,} are for "
+            "the prompt, passages included; ask in fewer words, ask for fewer max_tokens, or raise "
+            "RAG_LLM__CONTEXT_TOKENS if the model reads more"
+        )
 
 
 class NothingAccepted(InvalidRequest):

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from rag_api.core.gating import DEFAULT_THRESHOLD
 from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import InvalidSettings
-from rag_api.settings_models import LanguageModelSettings
+from rag_api.settings_models import JudgeSettings, LanguageModelSettings
 
 PREFIX = "RAG_"
 MIN_CHUNK_TOKENS = 16
@@ -153,6 +153,7 @@ class Settings(BaseSettings):
     reranker: RerankerSettings = RerankerSettings()  # type: ignore[call-arg]
     llm: LanguageModelSettings = LanguageModelSettings()  # type: ignore[call-arg]
     answers: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]
+    judge: JudgeSettings = JudgeSettings()  # type: ignore[call-arg]
 
     @property
     def database(self) -> str:
@@ -184,11 +185,17 @@ def load_settings() -> Settings:
         lines = env_file.read_text("utf-8").splitlines()
         _refuse_unknown(line.partition("=")[0].removeprefix("export ").strip() for line in lines if "=" in line)
     try:
-        return Settings()  # type: ignore[call-arg]
+        settings = Settings()  # type: ignore[call-arg]
     except ValidationError as error:
         raise InvalidSettings("; ".join(_sentence(problem) for problem in error.errors())) from error
     except SettingsError:  # its cause would show the value, which may hold a key
         raise InvalidSettings(f"{PREFIX}LLM__FALLBACKS is no JSON list of objects; see .env.example") from None
+    if settings.judge.kind == "model" and settings.llm.is_extractive:
+        raise InvalidSettings(
+            f"{PREFIX}JUDGE__KIND=model judges what a language model writes, and there is none: set "
+            f"{PREFIX}LLM__BASE_URL and {PREFIX}LLM__MODEL, or unset it"
+        )
+    return settings
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:

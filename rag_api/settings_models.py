@@ -1,5 +1,6 @@
 """The settings of language models."""
 
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -46,12 +47,30 @@ class LanguageModelSettings(BaseModel):
     )
     price_in: float | None = Field(None, ge=0, description="of a million tokens read; shown as usage.cost")
     price_out: float | None = Field(None, ge=0, description="of a million tokens written")
+    context_tokens: int = Field(8_192, ge=512, description="tokens that the model reads and writes in one go")
+    reserve_tokens: int = Field(1_024, ge=1, description="of them for the answer, where max_tokens does not say")
+    tokenizer: Path | None = Field(None, description="the model's tokenizer.json; unset: tokens are estimated, not low")
     temperature: float | None = Field(None, ge=0, le=2, description="unset: the server's own")
     max_tokens: int | None = Field(None, ge=1, description="unset: the server's own")
+
+    @property
+    def is_extractive(self) -> bool:
+        return self.kind == "extractive" or (self.kind == "auto" and not self.base_url)
 
     @model_validator(mode="after")
     def _has_both_prices(self) -> "LanguageModelSettings":
         return _with_both_prices(self)
+
+
+class JudgeSettings(BaseModel):
+    kind: Literal["rules", "model"] = Field(
+        "rules", description="who says whether passages support what they are cited for"
+    )
+    base_url: str = Field("", description="of an OpenAI-compatible server; unset: that of the language model")
+    model: str = Field("", description="unset: the language model")
+    api_key: SecretStr = Field(SecretStr(""), description="for that server")
+    timeout_s: float = Field(10, gt=0, description="seconds for a verdict, and for the last ones after the text")
+    at_once: int = Field(4, ge=1, description="verdicts that are asked for at once")
 
 
 Priced = TypeVar("Priced", LanguageModelSettings, FallbackSettings)

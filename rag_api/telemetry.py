@@ -27,6 +27,7 @@ MODEL_RESTS = Gauge("rag_language_model_rests", "1 while a language model is not
 MODEL_TURNS = Counter(
     "rag_language_model_turns_total", "Models that failed and that another stood in for", ["model", "reason"]
 )
+JUDGED = Counter("rag_judged_total", "Citations that a language model was to judge, by what it said", ["verdict"])
 
 
 def configure_logging(*, process: str, level: str, as_json: bool) -> None:

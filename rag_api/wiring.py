@@ -40,8 +40,8 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.settings import Settings
-from rag_api.wiring_answers import Wires, answer_cache, load_prompts, open_wires
-from rag_api.wiring_models import in_order, is_extractive, open_models
+from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
+from rag_api.wiring_models import in_order, is_extractive, open_judge, open_models
 from rag_api.wiring_retrieval import open_retriever
 
 PATIENCE_S = 60.0
@@ -90,13 +90,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(answer_log.close)
         journal = await stack.enter_async_context(Journal(answer_log, stores.db, kept_days=answers.kept_days))
         cache = answer_cache(settings, stores.embedders)
-        runs = Runs(
-            journal,
-            running=answers.running,
-            kept=answers.kept,
-            orphan_s=answers.orphan_s,
-            forget_document=cache.redact,
-        )
+        runs = make_runs(settings, journal, cache)
         stack.push_async_callback(runs.close)
         prompts = load_prompts(settings)
         library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings), prompts=prompts)
@@ -110,9 +104,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(gatekeeper.close)
         comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
         model, models = await _open_language_model(settings, comparer, stack)
-        quotes = isinstance(model, ExtractiveModel)
+        window, quotes = language_window(settings), isinstance(model, ExtractiveModel)
         talk = ConversationOptions(answers.history_turns, answers.condense, answers.condense_s)
-        conversations = Conversations(answer_log, journal, runs, model=None if quotes else model, options=talk)
+        conversations = Conversations(
+            answer_log, journal, runs, model=None if quotes else model, window=window, options=talk
+        )
         answerer = Answerer(
             library,
             retriever,
@@ -123,7 +119,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             runs=runs,
             conversations=conversations,
             cache=cache,
-            options=AnswererOptions(answers.passages, answers.budget_chars, answers.history_chars, quotes),
+            judge=await open_judge(settings, models, stack),
+            options=AnswererOptions(
+                answers.passages, answers.budget_chars, answers.history_chars, None if quotes else window
+            ),
         )
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)

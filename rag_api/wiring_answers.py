@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_api.backends.tokenizing import load_counter
+from rag_api.core.packing import Window
 from rag_api.core.ports import Embedders, LanguageModel
 from rag_api.core.prompts import ALL_TEMPLATES, Prompts
+from rag_api.core.tokens import estimate_tokens
 from rag_api.errors import InvalidPrompt, InvalidSettings
 from rag_api.services.answer_cache import AnswerCache, CacheOptions
 from rag_api.services.chats import Chats
 from rag_api.services.embedding import Embedding
+from rag_api.services.journal import Journal
 from rag_api.services.library import Library
 from rag_api.services.runs import Runs
 from rag_api.services.tasks import Tasks
@@ -32,6 +36,18 @@ def answer_cache(settings: Settings, embedders: Embedders) -> AnswerCache:
 
 def open_wires(library: Library, embedders: Embedders, runs: Runs, model: LanguageModel | None) -> Wires:
     return Wires(Tasks(runs, model), Embedding(library, embedders), Chats())
+
+
+def make_runs(settings: Settings, journal: Journal, cache: AnswerCache) -> Runs:
+    of = settings.answers
+    return Runs(journal, running=of.running, kept=of.kept, orphan_s=of.orphan_s, forget_document=cache.redact)
+
+
+def language_window(settings: Settings) -> Window:
+    """Raises InvalidSettings."""
+    of = settings.llm
+    count = load_counter(of.tokenizer) if of.tokenizer else estimate_tokens
+    return Window(of.context_tokens, of.max_tokens or of.reserve_tokens, count)
 
 
 def load_prompts(settings: Settings) -> Prompts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import httpx
@@ -18,6 +18,7 @@ from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.retrying import Retries
 from rag_api.core.spending import Prices
 from rag_api.errors import InvalidSettings
+from rag_api.services.judging import Judge
 from rag_api.settings import Settings
 from rag_api.settings_models import FallbackSettings, LanguageModelSettings
 
@@ -56,8 +57,7 @@ class Endpoint:
 
 
 def is_extractive(settings: Settings) -> bool:
-    llm = settings.llm
-    return llm.kind == "extractive" or (llm.kind == "auto" and not llm.base_url)
+    return settings.llm.is_extractive
 
 
 def endpoints(llm: LanguageModelSettings) -> list[Endpoint]:
@@ -88,6 +88,34 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> list[Guarded
         )
         for one in wanted
     ]
+
+
+async def open_judge(settings: Settings, models: Sequence[GuardedModel], stack: AsyncExitStack) -> Judge | None:
+    """The first of the language models, or one of its own."""
+    of, llm = settings.judge, settings.llm
+    if of.kind == "rules" or not models:
+        return None
+    model = models[0]
+    if endpoint := judge_endpoint(settings):
+        retries = Retries(llm.retries, llm.retry_after_s, in_haste=True)
+        breaker = Breaker(failures=llm.breaker_failures, open_s=llm.breaker_s)
+        opened = await _open(endpoint, llm, stack)
+        model = GuardedModel(opened, server=endpoint.server, retries=retries, breaker=breaker, prices=None)
+    return Judge(model, timeout_s=of.timeout_s, at_once=of.at_once)
+
+
+def judge_endpoint(settings: Settings) -> Endpoint | None:
+    """Of a judge that is another than the language model. Raises InvalidSettings."""
+    of = settings.judge
+    if of.kind == "rules" or not (of.base_url or of.model):
+        return None
+    names = SettingNames(*(f"RAG_JUDGE__{name}" for name in ("BASE_URL", "MODEL", "API_KEY")))
+    first = endpoints(settings.llm)[0]
+    own = replace(first, model=of.model or first.model, prices=None, settings=names)
+    if of.base_url:
+        key = of.api_key.get_secret_value().strip()
+        own = replace(own, kind="chat_completions", base_url=of.base_url, api_key=key)
+    return _checked(own)
 
 
 def in_order(models: Sequence[LanguageModel], *, quoting: LanguageModel | None = None) -> LanguageModel:

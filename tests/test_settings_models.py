@@ -6,7 +6,7 @@ import pytest
 
 from rag_api.errors import InvalidSettings
 from rag_api.settings import load_settings
-from rag_api.wiring_models import endpoints
+from rag_api.wiring_models import endpoints, judge_endpoint
 
 URL = "http://127.0.0.1:1/v1"
 
@@ -70,4 +70,29 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch: py
 def test_one_price_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_LLM__PRICE_IN", "1")
     with pytest.raises(InvalidSettings, match="price_in and price_out are given together"):
+        load_settings()
+
+
+def test_a_judge_of_its_own_gets_its_own_key_and_another_model_of_the_same_server_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAG_LLM__API_KEY", "sesame")
+    assert judge_endpoint(load_settings()) is None
+    monkeypatch.setenv("RAG_JUDGE__KIND", "model")
+    assert judge_endpoint(load_settings()) is None  # the language model itself
+    monkeypatch.setenv("RAG_JUDGE__MODEL", "two")
+    same = judge_endpoint(load_settings())
+    assert same and (same.root, same.model, same.api_key) == (f"{URL}/", "two", "sesame")
+    monkeypatch.setenv("RAG_JUDGE__BASE_URL", "http://127.0.0.1:2/v1")
+    own = judge_endpoint(load_settings())
+    assert own and (own.root, own.model, own.api_key) == ("http://127.0.0.1:2/v1/", "two", "")
+    monkeypatch.setenv("RAG_JUDGE__BASE_URL", "nowhere")
+    with pytest.raises(InvalidSettings, match="RAG_JUDGE__BASE_URL: 'nowhere' is no URL"):
+        judge_endpoint(load_settings())
+
+
+def test_a_judge_without_a_language_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_JUDGE__KIND", "model")
+    monkeypatch.delenv("RAG_LLM__BASE_URL")
+    with pytest.raises(InvalidSettings, match="RAG_JUDGE__KIND=model judges what a language model writes"):
         load_settings()

@@ -23,7 +23,10 @@ _NOISE = frozenset(
 )
 _NOISE_ROLES = frozenset("navigation search menu menubar toolbar".split())
 _NOISE_CLASSES = frozenset("headerlink mw-editsection mw-jump-link".split())
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none", re.I)
+_HIDDEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|\b(?:font-size|opacity)\s*:\s*[0.]+\s*(?:px|pt|r?em|%)?\s*(?:[;!]|$)",
+    re.I,
+)
 _BLOCKS = frozenset(
     "address article blockquote body caption center dd details dir div dl dt fieldset figcaption figure footer form h1 "
     "h2 h3 h4 h5 h6 header hgroup hr html legend li main menu ol p pre section summary table tbody td tfoot th thead "

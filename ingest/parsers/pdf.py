@@ -17,6 +17,7 @@ from ingest.parsers.columns import Table, tables_in
 from ingest.parsers.headings import Entry, Paragraph, levels_of, title_of
 from ingest.parsers.ocr import ADVICE, page_blocks
 from ingest.parsers.paragraphs import BULLET, NUMBER, Line, Part, paragraphs_of, pitch_of
+from ingest.parsers.pdf_seen import Sight
 from ingest.parsers.rows import lines_of
 
 _LINE = re.compile("([^\r\n\ufffe]+)(\ufffe?)")  # PDFium writes U+FFFE for a hyphen and the line end after it
@@ -104,7 +105,7 @@ def _lines_of(pdf: pypdfium2.PdfDocument, index: int) -> list[Line] | None:
     try:
         with closing(pdf[index]) as page, closing(page.get_textpage()) as letters:
             text = letters.get_text_range()
-            geometry = _Geometry(letters)
+            geometry = _Geometry(letters, Sight(page, letters))
             return list(_lines(text, geometry))
     except pypdfium2.PdfiumError:
         return None
@@ -116,7 +117,8 @@ def _lines(text: str, geometry: "_Geometry") -> Iterator[Line]:
         line, hyphen = found[1].strip(), "-" if found[2] else ""
         if line:
             start = found.start(1) + surplus + len(found[1]) - len(found[1].lstrip())
-            yield geometry.line(line + hyphen, start, start + _units(line) - 1)
+            if found_line := geometry.line(line + hyphen, start, start + _units(line) - 1):
+                yield found_line
         surplus += _surplus(found[1])
 
 
@@ -132,16 +134,20 @@ def _surplus(text: str) -> int:
 class _Geometry:
     """Where the letters of a page stand, in the direction of the text."""
 
-    def __init__(self, letters: pypdfium2.PdfTextPage) -> None:
+    def __init__(self, letters: pypdfium2.PdfTextPage, sight: Sight) -> None:
         self._letters = letters
+        self._sight = sight
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._sides = tuple(ctypes.c_double() for _ in range(4))
         self._matrix = pdfium.FS_MATRIX()
         self._font, self._flags = ctypes.create_string_buffer(128), ctypes.c_int()
 
-    def line(self, text: str, start: int, end: int) -> Line:
+    def line(self, text: str, start: int, end: int) -> Line | None:
+        """None for one that nobody sees."""
         first, last = (pdfium.FPDFText_GetCharIndexFromTextIndex(self._letters, at) for at in (start, end))
         size = max(self._size(last), self._size(first))  # a bullet or a footnote's number is smaller than its line
+        if not self._sight.sees(first, last, size):
+            return None
         scale = math.hypot(self._matrix.a, self._matrix.b) or 1.0
         across, up = self._matrix.a / scale, self._matrix.b / scale
         x, y = self._place(first, across, up)

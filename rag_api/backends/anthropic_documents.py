@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag_api.core.fencing import blanked, without_hidden
 from rag_api.core.hits import Passage
 from rag_api.core.ports import Quote
 
@@ -16,9 +17,9 @@ TITLE_CHARS = 500
 def document(passage: Passage) -> dict[str, Any]:
     return {
         "type": "document",
-        "source": {"type": "text", "media_type": "text/plain", "data": passage.chunk.text},
-        **({"title": passage.chunk.title[:TITLE_CHARS]} if passage.chunk.title else {}),
-        **({"context": passage.chunk.section} if passage.chunk.section else {}),
+        "source": {"type": "text", "media_type": "text/plain", "data": blanked(passage.chunk.text)},
+        **({"title": without_hidden(passage.chunk.title)[:TITLE_CHARS]} if passage.chunk.title else {}),
+        **({"context": without_hidden(passage.chunk.section)} if passage.chunk.section else {}),
         "citations": {"enabled": True},
     }
 
@@ -35,7 +36,7 @@ def quote(citation: Mapping[str, Any], passages: Sequence[Passage]) -> Quote | N
     start, end = citation.get("start_char_index"), citation.get("end_char_index")
     if n is None or not isinstance(start, int) or not isinstance(end, int):
         return None
-    text = passages[n - 1].chunk.text
+    text = blanked(passages[n - 1].chunk.text)
     if isinstance(said, str) and said and text[max(0, start) : end] != said:
         start = text.find(said)
         end = start + len(said)

@@ -7,11 +7,11 @@ from rich.table import Table
 from rag_api.attach import server
 from rag_api.commands.options import CollectionOption, JsonOption
 from rag_api.core.hits import IndexedChunk, Passage
-from rag_api.core.packing import fitting
+from rag_api.core.packing import fit, fitting
 from rag_api.core.prompts import ALL_TEMPLATES, Message
 from rag_api.settings import Settings, load_settings
 from rag_api.terminal import out, print_json
-from rag_api.wiring_answers import load_prompts
+from rag_api.wiring_answers import language_window, load_prompts
 
 prompts = typer.Typer(no_args_is_help=True, help="List, show, check and render the prompt templates.")
 OfCollection = Annotated[str | None, typer.Option("--collection", "-c", help="With this collection's own templates.")]
@@ -79,7 +79,10 @@ def render(
         hits = client.search(collection, question, top_k=settings.answers.passages)["hits"]
         own = client.collection(collection)["prompts"]
     passages = fitting([_passage(hit) for hit in hits], budget_chars=settings.answers.budget_chars)
-    prompt = load_prompts(settings).of(own).answer(question, passages, instructions=instructions)
+    prompts_used, window = load_prompts(settings).of(own), language_window(settings)
+    prompt = fit(
+        lambda some, _: prompts_used.answer(question, some, instructions=instructions), passages, (), window=window
+    )
     for message in prompt.messages:
         if as_json:
             print_json({"role": message.role, "content": message.text})

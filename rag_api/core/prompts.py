@@ -1,7 +1,6 @@
 """From a question and its passages to the messages that a language model gets."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,11 +9,11 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rag_api.core.extracting import Comparison
+from rag_api.core.fencing import attribute, fenced
 from rag_api.core.hits import IndexedChunk, Passage
 from rag_api.core.languages import LANGUAGES, guess_language
 from rag_api.errors import InvalidPrompt
 
-_FENCE = re.compile(r"<(?=\s*/?\s*(?:passage|conversation))", re.IGNORECASE)
 TITLES_NAMED = 3
 OWN_KEPT = 64
 # every template with the variables that it may and must use
@@ -22,6 +21,7 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "answer.system.md": frozenset({"instructions"}),
     "answer.user.md": frozenset({"passages", "question"}),
     "condense.user.md": frozenset({"history", "question"}),
+    "judge.user.md": frozenset({"passage", "sentence"}),
     "refusal.md": frozenset({"titles"}),
 }
 # what may be there, too, and is used for questions in that language
@@ -60,11 +60,6 @@ def version_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def fenced(text: str) -> str:
-    """Text that can't end or begin a passage or a conversation, however it is written."""
-    return _FENCE.sub("&lt;", text)
-
-
 class Prompts:
     """The templates of `prompts/`, checked when made: each is there, uses exactly its variables, and can be rendered.
 
@@ -73,7 +68,7 @@ class Prompts:
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["fenced"] = fenced
+        environment.filters |= {"fenced": fenced, "attribute": attribute}
         environment.globals.clear()  # such as `range`: then they are variables that no template may use
         self.sources = {name: text for name, text in sources.items() if name in ALL_TEMPLATES}
         self.versions = {name: version_of(text) for name, text in self.sources.items()}
@@ -115,7 +110,9 @@ class Prompts:
     ) -> Prompt:
         """`standalone` is the question without what it leans on in the history; unset: it leans on nothing."""
         past = (
-            message for turn in history for message in (Message("user", turn.question), Message("assistant", turn.text))
+            message
+            for turn in history
+            for message in (Message("user", fenced(turn.question)), Message("assistant", fenced(turn.text)))
         )
         messages = (
             Message("system", self._render("answer.system.md", instructions=instructions)),
@@ -127,6 +124,10 @@ class Prompts:
     def condense(self, question: str, history: Sequence[PastTurn]) -> Prompt:
         text = self._render("condense.user.md", question=question, history=history)
         return Prompt((Message("user", text),), question, ())
+
+    def judge(self, sentence: str, passage: Passage) -> Prompt:
+        text = self._render("judge.user.md", sentence=sentence, passage=passage)
+        return Prompt((Message("user", text),), sentence, ())
 
     def refusal(self, question: str, passages: Sequence[Passage] = ()) -> str:
         """One sentence, in the question's language if it can be told, that names the documents that came nearest."""
@@ -158,11 +159,19 @@ def _checked(environment: ImmutableSandboxedEnvironment, name: str, text: str, v
 
 _CHUNK = IndexedChunk("doc:1:0", "doc", 1, 0, "A title", "a.txt", 1, "A section", 0, 5, "Text.", {})
 # the least and the most that a template may meet in each variable
-_LEAST: Mapping[str, Any] = {"instructions": None, "passages": (), "question": "Why?", "history": (), "titles": []}
+_LEAST: Mapping[str, Any] = {
+    "instructions": None,
+    "passages": (),
+    "passage": Passage(1, _CHUNK, 1.0, None),
+    "question": "Why?",
+    "sentence": "So.",
+    "history": (),
+    "titles": [],
+}
 _MOST: Mapping[str, Any] = {
+    **_LEAST,
     "instructions": "Be brief.",
     "passages": (Passage(1, _CHUNK, 1.0, 0.5), Passage(2, _CHUNK, 0.5, None)),
-    "question": "Why?",
     "history": (PastTurn("Who?", "Nobody."),),
     "titles": ["A title", "Another title"],
 }

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from rag_api.core.fencing import fenced
 from rag_api.core.ports import LanguageModel, Sampling
-from rag_api.core.prompts import Message, Prompt, fenced
+from rag_api.core.prompts import Message, Prompt
 from rag_api.errors import LanguageModelError
 from rag_api.evaluation.drawing import Fact, cloze
 from rag_api.evaluation.metrics import holds

@@ -10,7 +10,8 @@ from ingest.documents import new_id
 from rag_api.core.events import Retrieved, Started, documents_in
 from rag_api.core.filters import Filter
 from rag_api.core.gating import Gate
-from rag_api.core.packing import pack, pack_history
+from rag_api.core.hits import Hit, Passage
+from rag_api.core.packing import Window, fit, pack, pack_history
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
@@ -19,6 +20,7 @@ from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
 from rag_api.services.gatekeeper import Gatekeeper
+from rag_api.services.judging import Judge, Judging
 from rag_api.services.library import Library
 from rag_api.services.retriever import Mode, Retriever, Search
 from rag_api.services.runs import Run, Runs
@@ -51,12 +53,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class AnswererOptions:
-    """`quotes`: the model quotes sentences, so the gate alone decides whether it speaks."""
+    """`window` is the language model's. None: it quotes sentences, so the gate alone decides whether it speaks."""
 
     passages: int
     budget_chars: int
     history_chars: int
-    quotes: bool
+    window: Window | None
+
+    @property
+    def quotes(self) -> bool:
+        return self.window is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,10 @@ class Answerer:
         runs: Runs,
         conversations: Conversations,
         cache: AnswerCache,
+        judge: Judge | None,
         options: AnswererOptions,
     ) -> None:
+        self._judge = judge
         self._cache = cache
         self._conversations = conversations
         self._library = library
@@ -98,10 +106,13 @@ class Answerer:
         self._turns = asyncio.Semaphore(RETRIEVALS)
 
     async def answer(self, ask: Ask) -> Run:
-        """A run that has begun. Raises what is wrong with the question itself, such as CollectionNotFound."""
+        """A run that has begun. Raises what is wrong with the question itself: CollectionNotFound, QuestionTooLong …"""
         began = time.perf_counter()
         row = await self._library.collection(ask.collection)
         prompts = self._prompts.of(row.prompts)
+        if window := self._options.window:
+            bare = prompts.answer(ask.question, (), instructions=ask.instructions)
+            window.left(bare, max_tokens=ask.sampling.max_tokens)
         place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again, said=ask.said)
         answer_id = new_id("ans")
         asked = _Asked(ask, row, prompts, place.history, began)
@@ -150,33 +161,59 @@ class Answerer:
         )
         async with self._turns:
             found = await self._retriever.search(ask.collection, search)
-        shown = [hit for hit in found.hits if not self._runs.is_deleted(hit.chunk.document_id)]
-        passages = pack(shown, budget_chars=self._options.budget_chars)
-        run.append(Retrieved(tuple(passages)))
-        writer = Writer(run, passages, asked.began, shows_reasoning=ask.reasoning)
+        prompt = await self._prompt(asked, question, found.hits)
+        passages = prompt.passages if prompt else ()
+        run.append(Retrieved(passages))
+        judging = Judging(self._judge, prompts) if self._judge else None
+        writer = Writer(run, passages, asked.began, shows_reasoning=ask.reasoning, judging=judging)
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
-        if not passages:
+        if not prompt or not passages:
             writer.refuse(prompts.refusal(ask.question))
             return found.degraded
-        prompt = prompts.answer(
-            ask.question,
-            passages,
-            instructions=ask.instructions,
-            history=pack_history(asked.history, budget_chars=self._options.history_chars),
-            standalone=question,
-        )
-        if self._options.quotes or self._gatekeeper.mode == "strict":
-            await self._decide(row, prompt, ask.sampling, writer)
-            writer.end(prompts, ask.question)
-            return found.degraded
-        judging = asyncio.create_task(self._gatekeeper.judge(row, question, passages))  # delays no text
         try:
-            await self._stream(prompt, ask.sampling, writer, judging)
+            await self._write(row, prompt, ask.sampling, writer)
+            await writer.end(prompts, ask.question)
+        finally:
+            writer.leave()
+        return found.degraded
+
+    async def _write(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
+        if self._options.quotes or self._gatekeeper.mode == "strict":
+            await self._decide(row, prompt, sampling, writer)
+            return
+        judging = asyncio.create_task(  # delays no text
+            self._gatekeeper.judge(row, prompt.question, prompt.passages)
+        )
+        try:
+            await self._stream(prompt, sampling, writer, judging)
             writer.gate = await _unless_away(judging)
         finally:
             judging.cancel()
-        writer.end(prompts, ask.question)
-        return found.degraded
+
+    async def _prompt(self, asked: _Asked, standalone: str, hits: Sequence[Hit]) -> Prompt | None:
+        """With as many passages and turns before as there is room for; None without any. Shows nothing deleted."""
+        while True:
+            shown = [hit for hit in hits if not self._runs.is_deleted(hit.chunk.document_id)]
+            passages = pack(shown, budget_chars=self._options.budget_chars)
+            prompt = await self._fitting(asked, standalone, passages) if passages else None
+            if not prompt or not any(self._runs.is_deleted(one.chunk.document_id) for one in prompt.passages):
+                return prompt
+
+    async def _fitting(self, asked: _Asked, standalone: str, passages: Sequence[Passage]) -> Prompt:
+        ask, window = asked.ask, self._options.window
+
+        def render(some: Sequence[Passage], turns: Sequence[PastTurn]) -> Prompt:
+            return asked.prompts.answer(
+                ask.question, some, instructions=ask.instructions, history=turns, standalone=standalone
+            )
+
+        history = pack_history(asked.history, budget_chars=self._options.history_chars)
+        prompt = render(passages, history)
+        if window is None or window.surely_holds(prompt, window.room(ask.sampling.max_tokens)):
+            return prompt
+        return await asyncio.to_thread(
+            fit, render, passages, history, window=window, max_tokens=ask.sampling.max_tokens
+        )
 
     async def _decide(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
         """The gate comes first; the model is asked only when it lets the question pass."""

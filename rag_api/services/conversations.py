@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from rag_api.core.citing import without_markers
 from rag_api.core.condensing import standalone
 from rag_api.core.events import Answer, fold
+from rag_api.core.packing import Window, newest
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db import answers, conversations
@@ -52,12 +53,14 @@ class Conversations:
         runs: Runs,
         *,
         model: LanguageModel | None,
+        window: Window,
         options: ConversationOptions,
     ) -> None:
         self._store = store
         self._journal = journal
         self._runs = runs
         self._model = model
+        self._window = window
         self._options = options
 
     async def create(self, title: str = "") -> ConversationRow:
@@ -118,8 +121,10 @@ class Conversations:
         if not history or self._options.condense == "off":
             return question
         if self._model and self._options.condense == "auto":
+            room = self._window.room(CONDENSED_TOKENS)
+            turns = newest(history, lambda some: self._window.holds(prompts.condense(question, some), room))
             try:
-                if said := await self._condensed(self._model, prompts.condense(question, history)):
+                if turns and (said := await self._condensed(self._model, prompts.condense(question, turns))):
                     return said
             except (LanguageModelError, TimeoutError) as error:
                 log(__name__).warning("condensing by rule", reason=str(error) or "the language model took too long")

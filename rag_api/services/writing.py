@@ -14,6 +14,7 @@ from rag_api.core.ports import Piece, Quote, Turn, Usage
 from rag_api.core.prompts import Prompts
 from rag_api.core.spending import total
 from rag_api.core.verifying import Evidence, Said, support, uncited
+from rag_api.services.judging import Judging, Verdicts
 from rag_api.services.runs import Run
 from rag_api.telemetry import FIRST_TEXT_S
 
@@ -23,8 +24,17 @@ NO_ANSWER: Literal["no_answer"] = "no_answer"  # the finish reason of a model th
 class Writer:
     """Turns pieces into the events of one run."""
 
-    def __init__(self, run: Run, passages: Sequence[Passage], began: float, *, shows_reasoning: bool) -> None:
+    def __init__(
+        self,
+        run: Run,
+        passages: Sequence[Passage],
+        began: float,
+        *,
+        shows_reasoning: bool,
+        judging: Judging | None = None,
+    ) -> None:
         self._run = run
+        self._verdicts = Verdicts(self._tell, judging)
         self._shows_reasoning = shows_reasoning
         self._passages = passages
         self._began = began
@@ -61,11 +71,20 @@ class Writer:
         if piece.text:
             self._append(*self._finder.feed(piece.text), piece.quotes)
 
-    def end(self, prompts: Prompts, question: str) -> None:
+    async def end(self, prompts: Prompts, question: str) -> None:
         if self.finish_reason == NO_ANSWER:
             self.refuse(prompts.refusal(question, self._passages))
         else:
+            self._append(*self._finder.finish())
+            await self._verdicts.settle()
             self.finish("answered")
+
+    def leave(self) -> None:
+        """Whatever happens: citations that are not judged yet are told as they are."""
+        if self._run.is_redacted:
+            self._verdicts.drop()
+        else:
+            self._verdicts.close()
 
     def refuse(self, text: str) -> None:
         self._append(text, [])
@@ -81,6 +100,7 @@ class Writer:
         if self._length or self._has_reasoned:
             self._run.append(Reset(0, f"{turn.reason}; {turn.model} answers instead"))
         self._finder = CitationFinder(len(self._passages))
+        self._verdicts.drop()
         self._citations.clear()
         self._length = 0
 
@@ -94,11 +114,15 @@ class Writer:
         for one in cited:
             named: list[Quote | None] = [quote for quote in quotes if quote.n == one.n]
             for quote in named or [None]:
-                citation = self._citation(one, quote)
-                self._citations.append(citation)
-                self._run.append(citation)
+                sentence = one.answer.of(self._finder.text)
+                self._verdicts.add(self._citation(one, quote), sentence, self._passages[one.n - 1])
+
+    def _tell(self, citation: Citation) -> None:
+        self._citations.append(citation)
+        self._run.append(citation)
 
     def _done(self, outcome: Outcome, text: str) -> None:
+        self._verdicts.close()
         self.timings_ms["total"] = self.elapsed_ms()
         self._run.append(
             Done(
