@@ -32,10 +32,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLL_S = 0.5
 TELL_S = 0.1
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some; kernels are kept for
-# each shape that was ever seen, which took 0.5 GB to save 4 % of the time, unless there is a limit to their number
+# each shape that was ever seen, which took 0.4 GB to save 2 % of the time, unless there is a limit to their number
 EMBEDDER_ENV = {
-    "LRU_CACHE_CAPACITY": "32",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
+    "LRU_CACHE_CAPACITY": "64",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
     "MALLOC_TRIM_THRESHOLD_": str(512 * 1024**2),
     "MALLOC_TOP_PAD_": str(64 * 1024**2),
