@@ -28,7 +28,7 @@ from rag_api.services.writing import NO_ANSWER, Writer, repeat
 from rag_api.telemetry import log
 
 DEFAULT_SAMPLING = Sampling()
-RETRIEVALS = 64  # at once: of hundreds that ask together, the first then need not wait for the last
+RETRIEVALS = 24  # at once: of hundreds that ask together, the first then need not wait for the last
 
 
 @dataclass(frozen=True, slots=True)
