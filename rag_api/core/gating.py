@@ -26,11 +26,9 @@ FITTED_LANGUAGE = "en"
 NO_KIND = 0.5
 Caution: TypeAlias = Literal["embedder", "language"]
 Weights: TypeAlias = tuple[tuple[float, ...], float]
-# weights of closeness, sentence, quoted, kind, held, words, and what is added; without words where the lexical index
-# was not asked; where passages alone were looked at, of closeness, held, missing: beside sentences, what is missing
-# says nothing more
-WITH_SENTENCES: Weights = ((3.37, 2.15, 2.57, 0.46, 1.70, 2.05), -3.97)
-WITHOUT_WORDS: Weights = ((3.79, 2.36, 2.66, 0.50, 1.79), -3.56)
+# weights of closeness, sentence, kind, held, and what is added; where passages alone were looked at, of closeness,
+# held, missing: beside sentences, what is missing says nothing more
+WITH_SENTENCES: Weights = ((4.52, 3.54, 0.59, 2.10), -3.61)
 PASSAGES_ALONE: Weights = ((6.17, 1.94, -1.86), -1.45)
 WORDS_ALONE: Weights = ((7.25,), -2.25)  # refuses half as much as the others do, where there are no cosines to go by
 
@@ -110,10 +108,8 @@ def judge(evidence: Evidence, *, threshold: float, caution: Caution | None = Non
     figures: tuple[float, ...] = (seen.closeness, seen.held, seen.missing)
     if caution == "embedder":
         model, figures = WORDS_ALONE, (seen.words or 0.0,)
-    elif seen.sentence is not None and seen.quoted is not None and seen.kind is not None:
-        model, figures = WITHOUT_WORDS, (seen.closeness, seen.sentence, seen.quoted, seen.kind, seen.held)
-        if seen.words is not None:
-            model, figures = WITH_SENTENCES, (*figures, seen.words)
+    elif seen.sentence is not None and seen.kind is not None:
+        model, figures = WITH_SENTENCES, (seen.closeness, seen.sentence, seen.kind, seen.held)
     if caution == "language":
         threshold = min(threshold, CAUTIOUS_THRESHOLD)
     weights, added = model
