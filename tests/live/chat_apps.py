@@ -30,10 +30,10 @@ import sys, warnings
 warnings.simplefilter("ignore")
 import gradio
 from gradio_client import Client
-app = gradio.load_chat(sys.argv[1], model="rag", token="none")
-_, url, _ = app.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True)
+app = gradio.load_chat(sys.argv[1], model="rag", token="none", api_name="chat")
+_, url, _ = app.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True, show_error=True)
 client = Client(url, verbose=False)
-print(gradio.__version__, client.predict(sys.argv[2], api_name="/chat"))
+print(gradio.__version__, client.predict({"text": sys.argv[2], "files": []}, api_name="/chat"))
 app.close()
 """
 
