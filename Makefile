@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test check format lint types layers bench crash lock clean
+.PHONY: serve test check format lint types layers bench crash lock picture clean
 
 serve: $(VENV)/.runtime
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
@@ -50,6 +50,9 @@ crash: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/lock.py
+
+picture: $(VENV)/.dev
+	$(BIN)/python -m tests.pages.picture
 
 clean:
 	rm -rf $(VENV) .rag

@@ -60,6 +60,8 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         version=__version__,
         summary="Documents in, streamed and cited answers out.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages take their scripts from elsewhere; ours are in web/pages
+        redoc_url=None,
     )
     app.state.admin_key = settings.admin_key.get_secret_value()
     errors.install(app)

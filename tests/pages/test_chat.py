@@ -131,7 +131,7 @@ def test_an_answer_is_copied_with_its_sources_and_rated(service: Service, tabs: 
     page = tabs.open(service.url, permissions=["clipboard-read", "clipboard-write"])
     asked(page, QUESTION)
     page.get_by_role("button", name="Copy the answer").click()
-    page.wait_for_function("document.getElementById('announcer').textContent === 'Copied'")
+    expect(page.locator("#announcer")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert "opens at six" in copied
     assert re.search(r"^\[1\] .*bakery", copied, re.MULTILINE)

@@ -27,20 +27,22 @@ async function copyAnswer(answer, button) {
 /** The answer as Markdown, its sources below. */
 export function asText({ text, passages, citations }) {
   const cited = new Set(citations.map(({ n }) => n));
-  const lines = passages.filter(({ n }) => cited.has(n)).map((passage) => {
-    const names = [titleOf(passage), passage.source !== titleOf(passage) && passage.source, placeOf(passage)];
-    return `[${passage.n}] ${names.filter(Boolean).join(", ")}`;
-  });
+  const lines = passages
+    .filter(({ n }) => cited.has(n))
+    .map((passage) => {
+      const names = [titleOf(passage), passage.source !== titleOf(passage) && passage.source, placeOf(passage)];
+      return `[${passage.n}] ${names.filter(Boolean).join(", ")}`;
+    });
   return lines.length ? `${text.trimEnd()}\n\n${lines.join("\n")}\n` : text;
 }
 
 function rating(answer) {
   const form = el("form", { class: "feedback", hidden: true });
   const buttons = new Map(
-    [[1, "up", "A good answer"], [-1, "down", "A bad answer"]].map(([value, name, label]) => [
-      value,
-      iconButton(name, label, () => rate(value), { "aria-pressed": "false" }),
-    ]),
+    [
+      [1, "up", "A good answer"],
+      [-1, "down", "A bad answer"],
+    ].map(([value, name, label]) => [value, iconButton(name, label, () => rate(value), { "aria-pressed": "false" })]),
   );
 
   async function send(value, comment) {
@@ -60,12 +62,25 @@ function rating(answer) {
   }
 
   function ask(value) {
-    const input = el("textarea", { rows: "2", maxlength: String(LONGEST), "aria-label": "Comment", placeholder: value > 0 ? "What is good about it? (if you like)" : "What is wrong with it? (if you like)" });
+    const input = el("textarea", {
+      rows: "2",
+      maxlength: String(LONGEST),
+      "aria-label": "Comment",
+      placeholder: value > 0 ? "What is good about it? (if you like)" : "What is wrong with it? (if you like)",
+    });
     const close = () => {
       form.hidden = true;
       buttons.get(value).focus();
     };
-    form.replaceChildren(input, el("div", { class: "row end" }, el("button", { type: "button", class: "button", text: "Close", onclick: close }), el("button", { class: "button primary", text: "Send comment" })));
+    form.replaceChildren(
+      input,
+      el(
+        "div",
+        { class: "row end" },
+        el("button", { type: "button", class: "button", text: "Close", onclick: close }),
+        el("button", { class: "button primary", text: "Send comment" }),
+      ),
+    );
     form.onsubmit = async (event) => {
       event.preventDefault();
       try {

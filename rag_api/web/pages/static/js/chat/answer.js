@@ -5,9 +5,24 @@ import { Points, units } from "../shared/points.js";
 /** An answer before its first event. */
 export function begun(question, collection) {
   return {
-    answer_id: "", conversation_id: null, parent_id: null, question, collection, model: "", text: "", reasoning: "",
-    outcome: null, finish_reason: null, citations: [], passages: [], usage: null, timings_ms: {}, grounding: {},
-    gate: null, cached: false, error: null,
+    answer_id: "",
+    conversation_id: null,
+    parent_id: null,
+    question,
+    collection,
+    model: "",
+    text: "",
+    reasoning: "",
+    outcome: null,
+    finish_reason: null,
+    citations: [],
+    passages: [],
+    usage: null,
+    timings_ms: {},
+    grounding: {},
+    gate: null,
+    cached: false,
+    error: null,
   };
 }
 

@@ -29,7 +29,9 @@ export class Composer {
     });
     this.#input.addEventListener("input", () => this.#fit());
     this.#thinking.checked = localStorage.getItem(THINKING) === "yes";
-    this.#thinking.addEventListener("change", () => localStorage.setItem(THINKING, this.#thinking.checked ? "yes" : "no"));
+    this.#thinking.addEventListener("change", () =>
+      localStorage.setItem(THINKING, this.#thinking.checked ? "yes" : "no"),
+    );
     this.#collections.addEventListener("change", () => {
       localStorage.setItem(COLLECTION, this.#collections.value);
       this.#hooks.chosen(this.#collections.value);

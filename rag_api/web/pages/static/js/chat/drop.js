@@ -32,7 +32,11 @@ async function upload(collection, files, changed) {
   for (const file of files) form.append("files", file);
   toast(`Sending ${files.length === 1 ? files[0].name : `${files.length} files`}`);
   try {
-    const { documents } = await call(`/collections/${encodeURIComponent(collection)}/documents`, { method: "POST", body: form, wait_ms: UPLOAD_MS });
+    const { documents } = await call(`/collections/${encodeURIComponent(collection)}/documents`, {
+      method: "POST",
+      body: form,
+      wait_ms: UPLOAD_MS,
+    });
     await Promise.all(documents.map((row) => follow(row)));
     changed(collection);
   } catch (error) {
@@ -43,10 +47,11 @@ async function upload(collection, files, changed) {
 async function follow({ filename, job_id, status, error }) {
   if (status === "rejected") return toast(`${filename}: ${error.message}`, "error");
   if (status === "unchanged") return toast(`${filename} is there already.`);
-  for (const until = Date.now() + MOST_MS; Date.now() < until; ) {
+  for (const until = Date.now() + MOST_MS; Date.now() < until;) {
     const job = await call(`/jobs/${job_id}`);
     if (job.state === "done") return toast(`${filename} can be asked about now.`);
-    if (job.state === "failed" || job.state === "cancelled") return toast(`${filename}: ${job.error?.message ?? job.state}`, "error");
+    if (job.state === "failed" || job.state === "cancelled")
+      return toast(`${filename}: ${job.error?.message ?? job.state}`, "error");
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   return toast(`${filename} is still being taken in.`);

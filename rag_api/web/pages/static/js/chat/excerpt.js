@@ -17,15 +17,31 @@ export class Excerpt {
   #mark = el("mark", { id: "quoted" });
   #before = document.createTextNode("");
   #after = document.createTextNode("");
-  #above = el("button", { type: "button", class: "small-button", text: "Show more above", onclick: () => this.#more(MORE, 0) });
-  #below = el("button", { type: "button", class: "small-button", text: "Show more below", onclick: () => this.#more(0, MORE) });
+  #above = el("button", {
+    type: "button",
+    class: "small-button",
+    text: "Show more above",
+    onclick: () => this.#more(MORE, 0),
+  });
+  #below = el("button", {
+    type: "button",
+    class: "small-button",
+    text: "Show more below",
+    onclick: () => this.#more(0, MORE),
+  });
   #box;
 
   /** `base` is where in the document the text begins; `span` is in the document, too. Both count code points. */
   constructor(text, base, span, isPassage) {
     this.#span = span;
     if (isPassage) this.#mark.className = "passage";
-    this.#box = el("div", { class: "excerpt", tabindex: "0", role: "region", "aria-label": "Text of the document" }, this.#before, this.#mark, this.#after);
+    this.#box = el(
+      "div",
+      { class: "excerpt", tabindex: "0", role: "region", "aria-label": "Text of the document" },
+      this.#before,
+      this.#mark,
+      this.#after,
+    );
     this.element = el("div", { class: "excerpt-frame" }, this.#above, this.#box, this.#below);
     this.#take(text, base, 0, text.length);
   }

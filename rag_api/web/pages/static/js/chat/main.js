@@ -32,7 +32,13 @@ function cite(turn, passage, citation) {
 
 function again(turn) {
   const { question, collection, answer_id } = turn.answer;
-  const run = Run.ask({ question, collection, conversation_id: current, again: current ? answer_id : "", reasoning: composer.reasoning });
+  const run = Run.ask({
+    question,
+    collection,
+    conversation_id: current,
+    again: current ? answer_id : "",
+    reasoning: composer.reasoning,
+  });
   follow(run, answer_id ? turn : null);
 }
 
@@ -51,8 +57,12 @@ function follow(run, beside) {
 function watch(run) {
   announce("Answering");
   run.listen((name) => {
-    if (name === "started" && thread.running?.run === run && current !== run.answer.conversation_id) settle(run.answer.conversation_id);
-    if (name === "started") sidebar.refresh();
+    if (name === "started" && thread.running?.run === run && current !== run.answer.conversation_id)
+      settle(run.answer.conversation_id);
+    if (name === "started") {
+      sidebar.refresh();
+      status.check(); // an answer that has to do without something is told to
+    }
     if (name === "over" || name === "broken") {
       const end = name === "broken" ? "The connection is lost" : (endOf(run.answer)?.title ?? "The answer is there");
       announce(`${end}. ${run.answer.text.slice(0, 1_000)}`);
@@ -79,7 +89,9 @@ async function stop() {
 
 function changed() {
   composer.running(Boolean(thread.running));
-  composer.note(thread.isLatest ? "" : "You are looking at an earlier answer; the next question goes on from the latest.");
+  composer.note(
+    thread.isLatest ? "" : "You are looking at an earlier answer; the next question goes on from the latest.",
+  );
   byId("welcome").hidden = !thread.isEmpty;
   const question = thread.isEmpty ? "" : thread.last.answer.question;
   document.title = question ? `${question.slice(0, 60)} – ${TITLE}` : TITLE;
@@ -127,6 +139,7 @@ function prepare() {
   byId("menu").addEventListener("click", () => {
     const isShown = byId("app").classList.toggle("shows-sidebar");
     byId("menu").setAttribute("aria-expanded", String(isShown));
+    if (isShown) byId("new").focus();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;

@@ -53,7 +53,8 @@ export class Run {
 
   async stop() {
     this.#isStopping = true;
-    if (this.answer.answer_id && !this.isOver) await call(`/answers/${this.answer.answer_id}/cancel`, { method: "POST" });
+    if (this.answer.answer_id && !this.isOver)
+      await call(`/answers/${this.answer.answer_id}/cancel`, { method: "POST" });
   }
 
   /** Once more, when the connection was given up. */

@@ -35,7 +35,9 @@ export class Sidebar {
 
   async #load(cursor) {
     try {
-      const page = await call(`/conversations?limit=${AT_ONCE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+      const page = await call(
+        `/conversations?limit=${AT_ONCE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
+      );
       this.#items = cursor ? [...this.#items, ...page.items] : page.items;
       this.#cursor = page.next_cursor;
       this.#draw();
@@ -54,7 +56,12 @@ export class Sidebar {
   #item({ conversation_id: id, title, updated_at }) {
     const name = title || "Untitled";
     const row = el("li", { class: "conversation" });
-    const link = el("a", { href: `/?c=${encodeURIComponent(id)}`, "data-id": id, title: `${name}\n${new Date(updated_at).toLocaleString()}`, text: name });
+    const link = el("a", {
+      href: `/?c=${encodeURIComponent(id)}`,
+      "data-id": id,
+      title: `${name}\n${new Date(updated_at).toLocaleString()}`,
+      text: name,
+    });
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab or window of its own
       event.preventDefault();

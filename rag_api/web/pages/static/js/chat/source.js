@@ -6,6 +6,8 @@ import { about, content, fileLink, needsKey, openFile } from "./document.js";
 import { Excerpt } from "./excerpt.js";
 import { placeOf, titleOf, verdictOf } from "./words.js";
 
+const COVERS_ALL = "(max-width: 46rem)"; // as in chat.css
+
 export class SourcePanel {
   #panel = byId("source");
   #opener = null;
@@ -15,7 +17,10 @@ export class SourcePanel {
 
   constructor({ onclose }) {
     this.#onclose = onclose;
-    this.#panel.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), this.close()));
+    this.#panel.addEventListener(
+      "keydown",
+      (event) => event.key === "Escape" && (event.stopPropagation(), this.close()),
+    );
   }
 
   get isOpen() {
@@ -37,9 +42,13 @@ export class SourcePanel {
     this.#draw(excerpt, links, notes);
     this.#panel.hidden = false;
     document.body.classList.add("has-source");
+    byId("middle").inert = matchMedia(COVERS_ALL).matches;
     this.#panel.querySelector("h2").focus();
     excerpt.reveal();
-    await Promise.all([this.#tellOfDocument(collection, links, notes, leaving.signal), this.#widen(collection, excerpt, notes, leaving.signal)]);
+    await Promise.all([
+      this.#tellOfDocument(collection, links, notes, leaving.signal),
+      this.#widen(collection, excerpt, notes, leaving.signal),
+    ]);
   }
 
   close() {
@@ -48,6 +57,7 @@ export class SourcePanel {
     this.#panel.hidden = true;
     this.#shown = null;
     document.body.classList.remove("has-source");
+    byId("middle").inert = false;
     this.#onclose();
     if (this.#opener?.isConnected) this.#opener.focus();
   }
@@ -59,7 +69,15 @@ export class SourcePanel {
       el(
         "header",
         { class: "source-head" },
-        el("div", {}, el("h2", { tabindex: "-1", text: titleOf(passage) }), el("p", { class: "quiet", text: [passage.source !== titleOf(passage) && passage.source, place].filter(Boolean).join(" · ") })),
+        el(
+          "div",
+          {},
+          el("h2", { tabindex: "-1", text: titleOf(passage) }),
+          el("p", {
+            class: "quiet",
+            text: [passage.source !== titleOf(passage) && passage.source, place].filter(Boolean).join(" · "),
+          }),
+        ),
         iconButton("close", "Close the source", () => this.close()),
       ),
       ...(citation ? [verdict(answer, citation)] : []),
@@ -75,11 +93,23 @@ export class SourcePanel {
     try {
       const row = await about(collection, passage);
       if (signal.aborted) return;
-      if (row.version !== passage.version) notes.append(el("p", { class: "note", text: "This document has been replaced by a newer version since. Shown is what was cited." }));
+      if (row.version !== passage.version)
+        notes.append(
+          el("p", {
+            class: "note",
+            text: "This document has been replaced by a newer version since. Shown is what was cited.",
+          }),
+        );
       else if (row.sha256) links.append(fileAnchor(collection, passage, row));
     } catch (error) {
       const gone = error.status === 404;
-      if (!signal.aborted) notes.append(el("p", { class: "note", text: gone ? "This document is not in the collection any more. Shown is what was cited." : error.message }));
+      if (!signal.aborted)
+        notes.append(
+          el("p", {
+            class: "note",
+            text: gone ? "This document is not in the collection any more. Shown is what was cited." : error.message,
+          }),
+        );
     }
   }
 
@@ -93,7 +123,8 @@ export class SourcePanel {
         else excerpt.widen(text);
       } catch (error) {
         const known = [404, 410].includes(error.status); // the other note says so
-        if (!signal.aborted && !known) notes.append(el("p", { class: "note", text: `The text around is not shown: ${error.message}` }));
+        if (!signal.aborted && !known)
+          notes.append(el("p", { class: "note", text: `The text around is not shown: ${error.message}` }));
       }
     };
     await fetching(false);
@@ -106,7 +137,12 @@ function verdict(answer, citation) {
     "div",
     { class: `verdict ${citation.verdict}` },
     el("p", {}, el("strong", { class: `badge ${citation.verdict}`, text: word }), el("span", { text: ` ${why}` })),
-    el("p", { class: "claim" }, el("span", { class: "quiet", text: "The answer: " }), slice(answer.text, citation.answer_start, citation.answer_end)),
+    el(
+      "p",
+      { class: "claim" },
+      el("span", { class: "quiet", text: "The answer: " }),
+      slice(answer.text, citation.answer_start, citation.answer_end),
+    ),
   );
 }
 

@@ -10,7 +10,12 @@ export function sources({ passages, citations, outcome }, open) {
   for (const citation of citations) if (!firsts.has(citation.n)) firsts.set(citation.n, citation);
   const ordered = [...passages].sort((a, b) => firsts.has(b.n) - firsts.has(a.n) || a.n - b.n);
   const items = ordered.map((passage) => item(passage, firsts.get(passage.n), open));
-  const word = outcome === "no_answer" ? "Nearest passages" : firsts.size ? `Sources: ${firsts.size} cited of ${passages.length}` : `Passages read: ${passages.length}`;
+  const word =
+    outcome === "no_answer"
+      ? "Nearest passages"
+      : firsts.size
+        ? `Sources: ${firsts.size} cited of ${passages.length}`
+        : `Passages read: ${passages.length}`;
   return [el("details", {}, el("summary", { text: word }), el("ol", { class: "source-list" }, ...items))];
 }
 
@@ -24,7 +29,12 @@ function item(passage, citation, open) {
       "button",
       { type: "button", class: "source-button", onclick: () => open(passage, citation) },
       el("span", { class: "number", text: String(passage.n) }),
-      el("span", { class: "source-name" }, titleOf(passage), place && el("span", { class: "quiet", text: ` ${place}` })),
+      el(
+        "span",
+        { class: "source-name" },
+        titleOf(passage),
+        place && el("span", { class: "quiet", text: ` ${place}` }),
+      ),
       badge,
     ),
   );

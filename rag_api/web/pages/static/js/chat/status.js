@@ -14,10 +14,11 @@ export class Status {
   async check() {
     clearTimeout(this.#timer);
     const { checks, isReady } = await readiness();
-    this.#show(checks, isReady);
-    if (!isReady) this.#timer = setTimeout(() => this.check(), EVERY_MS);
+    const isWhole = this.#show(checks, isReady);
+    if (!isWhole) this.#timer = setTimeout(() => this.check(), EVERY_MS);
   }
 
+  /** Whether nothing is wrong. */
   #show(checks, isReady) {
     const models = Object.keys(checks).filter((name) => name.startsWith(MODEL));
     if (isReady) {
@@ -27,8 +28,12 @@ export class Status {
     }
     const wrong = Object.entries(checks).filter(([, said]) => said !== "ok");
     this.#banner.hidden = wrong.length === 0;
-    const word = isReady ? "Something is amiss, but answers come." : "The server is not ready; answers may fail or rest on less than all.";
-    if (wrong.length) this.#banner.replaceChildren(el("strong", { text: word }), el("ul", {}, ...wrong.map(([name, said]) => el("li", { text: `${name}: ${said}` }))));
+    const word = isReady
+      ? "Something is amiss, but answers come."
+      : "The server is not ready; answers may fail or rest on less than all.";
+    const items = wrong.map(([name, said]) => el("li", { text: `${name}: ${said}` }));
+    if (wrong.length) this.#banner.replaceChildren(el("strong", { text: word }), el("ul", {}, ...items));
+    return wrong.length === 0;
   }
 }
 

@@ -60,7 +60,9 @@ export class Thread {
 
   /** A turn for an answer that has been asked for; `again` is the turn beside which it stands. */
   add(run, again) {
-    run.answer.parent_id = again ? again.answer.parent_id : (this.#turns.findLast((turn) => turn.answer.answer_id)?.answer.answer_id ?? null);
+    run.answer.parent_id = again
+      ? again.answer.parent_id
+      : (this.#turns.findLast((turn) => turn.answer.answer_id)?.answer.answer_id ?? null);
     const turn = new Turn(run.answer, this.#hooks);
     turn.follow(run);
     this.#turns.push(turn);
@@ -81,7 +83,8 @@ export class Thread {
 
   #path() {
     const path = [];
-    for (let turn = this.#tip; turn && !path.includes(turn); turn = this.#find(turn.answer.parent_id)) path.unshift(turn);
+    for (let turn = this.#tip; turn && !path.includes(turn); turn = this.#find(turn.answer.parent_id))
+      path.unshift(turn);
     return path;
   }
 
@@ -104,7 +107,12 @@ export class Thread {
       turn.place(siblings.indexOf(turn), siblings.length);
     }
     const lost = path[0]?.answer.parent_id
-      ? [el("p", { class: "note", text: "What was said before rested on a document that has been deleted, and is gone with it." })]
+      ? [
+          el("p", {
+            class: "note",
+            text: "What was said before rested on a document that has been deleted, and is gone with it.",
+          }),
+        ]
       : [];
     this.#root.replaceChildren(...lost, ...path.map((turn) => turn.element));
     this.#hooks.changed();

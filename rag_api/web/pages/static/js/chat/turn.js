@@ -75,12 +75,21 @@ export class Turn {
       "article",
       { class: "turn" },
       el("h2", { class: "question", text: this.#answer.question }),
-      part("thinking", el("details", { class: "thoughts", hidden: true }, el("summary", { text: "Thinking" }), thoughts)),
+      part(
+        "thinking",
+        el("details", { class: "thoughts", hidden: true }, el("summary", { text: "Thinking" }), thoughts),
+      ),
       part("progress", el("p", { class: "progress" })),
       part("text", el("div", { class: "markdown" })),
       part("end", el("div", { class: "end", hidden: true })),
       part("sources", el("div", { class: "sources" })),
-      el("footer", { class: "turn-footer" }, part("actions", el("div", { class: "row actions" })), part("place", el("div", { class: "row place", hidden: true })), part("summary", el("p", { class: "summary" }))),
+      el(
+        "footer",
+        { class: "turn-footer" },
+        part("actions", el("div", { class: "row actions" })),
+        part("place", el("div", { class: "row place", hidden: true })),
+        part("summary", el("p", { class: "summary" })),
+      ),
     );
   }
 
@@ -114,7 +123,10 @@ export class Turn {
   #mark() {
     for (const name of ["partial", "unsupported"]) {
       const spans = this.#citations.spans().filter(({ verdict }) => verdict === name);
-      this.#marks.set(name, spans.flatMap(({ start, end }) => this.#view.ranges(start, end)));
+      this.#marks.set(
+        name,
+        spans.flatMap(({ start, end }) => this.#view.ranges(start, end)),
+      );
     }
   }
 
@@ -128,7 +140,9 @@ export class Turn {
     end.hidden = !said;
     end.replaceChildren(...(said ? said : []));
     summary.textContent = over ? summaryOf(this.#answer) : "";
-    place.replaceChildren(...(over ? sources(this.#answer, (passage, citation) => this.#hooks.cite(this, passage, citation)) : []));
+    place.replaceChildren(
+      ...(over ? sources(this.#answer, (passage, citation) => this.#hooks.cite(this, passage, citation)) : []),
+    );
     bar.replaceChildren(...(over ? actions(this.#answer, { again: () => this.#hooks.again(this) }) : []));
   }
 
@@ -136,29 +150,37 @@ export class Turn {
     const { end } = this.#parts;
     const { kind, title, text } = broken
       ? { kind: "failed", title: "The connection is lost", text: "The answer may still be going on at the server." }
-      : endOf(this.#answer) ?? {};
+      : (endOf(this.#answer) ?? {});
     if (!title) return null;
     end.className = `end ${kind}`;
     const button = broken
       ? el("button", { type: "button", class: "button", text: "Connect again", onclick: () => this.#run.reconnect() })
-      : kind === "failed" && el("button", { type: "button", class: "button", text: "Try again", onclick: () => this.#hooks.again(this) });
+      : kind === "failed" &&
+        el("button", { type: "button", class: "button", text: "Try again", onclick: () => this.#hooks.again(this) });
     return [el("strong", { text: title }), text && el("span", { text }), button].filter(Boolean);
   }
 
   #marker(token) {
     const cited = this.#citations.at(token);
-    return cited && el("span", { class: "cites" }, ...cited.map(({ n, citation }) => (citation ? this.#cite(citation) : `[${n}]`)));
+    return (
+      cited &&
+      el("span", { class: "cites" }, ...cited.map(({ n, citation }) => (citation ? this.#cite(citation) : `[${n}]`)))
+    );
   }
 
   #cite(citation) {
     const passage = this.#answer.passages.find(({ n }) => n === citation.n);
     const label = `Source ${citation.n}: ${titleOf(passage ?? {})}, ${verdictOf(citation.verdict).word.toLowerCase()}`;
     const props = {
-      type: "button", class: `cite ${citation.verdict}`, title: label, "aria-label": label, "aria-haspopup": "dialog",
-      "aria-expanded": "false", "data-at": String(this.#answer.citations.indexOf(citation)),
+      type: "button",
+      class: `cite ${citation.verdict}`,
+      title: label,
+      "aria-label": label,
+      "aria-haspopup": "dialog",
+      "aria-expanded": "false",
+      "data-at": String(this.#answer.citations.indexOf(citation)),
       onclick: () => this.#hooks.cite(this, passage, citation),
     };
     return el("button", props, String(citation.n));
   }
 }
-

@@ -2,7 +2,10 @@
 
 export const VERDICTS = {
   supported: { word: "Supported", why: "What the answer says stands in the quoted words." },
-  partial: { word: "Partly supported", why: "Only part of what the answer says stands in the quoted words. Read both." },
+  partial: {
+    word: "Partly supported",
+    why: "Only part of what the answer says stands in the quoted words. Read both.",
+  },
   unsupported: { word: "Not supported", why: "The quoted words do not say what the answer says. Don't rely on it." },
 };
 
@@ -13,7 +16,9 @@ export function verdictOf(name) {
 /** The count of each verdict as a sentence, or nothing. */
 export function groundingOf(grounding) {
   const names = { supported: "supported", partial: "partly supported", unsupported: "not supported" };
-  const said = Object.entries(names).filter(([name]) => grounding?.[name]).map(([name, word]) => `${grounding[name]} ${word}`);
+  const said = Object.entries(names)
+    .filter(([name]) => grounding?.[name])
+    .map(([name, word]) => `${grounding[name]} ${word}`);
   return said.length ? `Citations: ${said.join(", ")}` : "";
 }
 
@@ -44,7 +49,9 @@ export function summaryOf(answer) {
     completion_tokens && `${prompt_tokens + completion_tokens} tokens`,
     cost && `cost ${cost.toPrecision(2)}`,
     groundingOf(answer.grounding),
-  ].filter(Boolean).join(" · ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function duration(ms) {
@@ -53,9 +60,12 @@ function duration(ms) {
 
 /** What became of an answer, where it is not simply there. */
 export function endOf({ outcome, finish_reason, error }) {
-  if (outcome === "failed") return { kind: "failed", title: "This answer failed", text: `${error.message} (${error.code})` };
-  if (outcome === "cancelled") return { kind: "cancelled", title: "Stopped", text: "What was said until then is kept." };
+  if (outcome === "failed")
+    return { kind: "failed", title: "This answer failed", text: `${error.message} (${error.code})` };
+  if (outcome === "cancelled")
+    return { kind: "cancelled", title: "Stopped", text: "What was said until then is kept." };
   if (outcome === "no_answer") return { kind: "no-answer", title: "No answer in the documents", text: "" };
-  if (finish_reason === "length") return { kind: "cancelled", title: "Cut short", text: "The language model reached its limit." };
+  if (finish_reason === "length")
+    return { kind: "cancelled", title: "Cut short", text: "The language model reached its limit." };
   return null;
 }

@@ -1,12 +1,13 @@
 // The blocks of a Markdown text: CommonMark and tables, but no HTML (it is text here), no indented code and no
-// definitions of links. Every block has `start` and `end` in the source. Each line is looked at once a level, and
-// levels are counted, so hostile nesting costs no more than its length.
+// definitions of links. Every block has `start` and `end` in the source, and its `reach`, which blank lines behind it
+// belong to, too: what it is drawn from. Each line is looked at once a level, and levels are counted, so hostile nesting
+// costs no more than its length.
 
 import { cut, indent, isBlank, linesOf, outdent, trimmed } from "./lines.js";
 
 const DEEPEST = 12;
 const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
+const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^(\s*)([-*+]|(\d{1,9})([.)]))(?:([ \t]+)|$)/;
@@ -26,11 +27,17 @@ function blocksOf(lines, depth) {
       continue;
     }
     const [block, next] = blockAt(lines, i, depth);
-    const last = lines[next - 1];
-    blocks.push({ ...block, start: lines[i].at, end: last.at + last.text.length });
+    let last = next - 1;
+    const reach = endOf(lines[last]);
+    while (last > i && isBlank(lines[last])) last--;
+    blocks.push({ ...block, start: lines[i].at, end: endOf(lines[last]), reach });
     i = next;
   }
   return blocks;
+}
+
+function endOf(line) {
+  return line.at + line.text.length;
 }
 
 function blockAt(lines, i, depth) {
@@ -58,14 +65,24 @@ function fenced(lines, i) {
   let next = i + 1;
   while (next < lines.length && !end.test(lines[next].text)) next++;
   const code = lines.slice(i + 1, next).map((line) => outdent(line, inner).text);
-  return [{ type: "code", language: info.trim().split(/\s/)[0], text: code.join("\n") }, Math.min(next + 1, lines.length)];
+  while (next === lines.length && code.length && !/\S/.test(code.at(-1))) code.pop(); // it may go on, or not
+  return [
+    { type: "code", language: info.trim().split(/\s/)[0], text: code.join("\n") },
+    Math.min(next + 1, lines.length),
+  ];
 }
 
 function heading(line) {
-  const found = HEADING.exec(line.text);
-  const text = found[2] ?? "";
-  const from = text ? line.text.indexOf(text, line.text.indexOf("#") + found[1].length) : 0;
-  return { type: "heading", level: found[1].length, lines: [{ text, at: line.at + from }] };
+  const [whole, marks, rest = ""] = HEADING.exec(line.text);
+  const { text, at } = trimmed({ text: rest, at: line.at + whole.length - rest.length });
+  return { type: "heading", level: marks.length, lines: [{ text: unclosed(text), at }] };
+}
+
+/** Without the marks that may end a heading, too. No pattern: on many blanks it would be quadratic. */
+function unclosed(text) {
+  let end = text.length;
+  while (text[end - 1] === "#") end--;
+  return end === 0 || /\s/.test(text[end - 1]) ? text.slice(0, end).trimEnd() : text;
 }
 
 function quote(lines, i, depth) {
@@ -74,7 +91,8 @@ function quote(lines, i, depth) {
   for (; next < lines.length; next++) {
     const mark = QUOTE.exec(lines[next].text);
     if (mark) inner.push(cut(lines[next], mark[0].length));
-    else if (!isBlank(lines[next]) && next > i && !isBlank(inner.at(-1)) && !begins(lines[next].text)) inner.push(lines[next]);
+    else if (!isBlank(lines[next]) && next > i && !isBlank(inner.at(-1)) && !begins(lines[next].text))
+      inner.push(lines[next]);
     else break;
   }
   return [{ type: "quote", blocks: blocksOf(inner, depth + 1) }, next];
@@ -91,34 +109,43 @@ function list(lines, i, depth) {
   const items = [];
   let isLoose = false;
   let next = i;
-  while (next < lines.length) {
-    const found = ITEM.exec(lines[next].text);
-    if (!found || RULE.test(lines[next].text) || (found[3] !== undefined) !== isOrdered) break;
-    if ((found[4] ?? found[2]) !== (first[4] ?? first[2])) break;
-    const [inner, after, hasGap] = item(lines, next, found);
-    items.push({ blocks: blocksOf(inner, depth + 1), start: lines[next].at });
-    const goesOn = after < lines.length && ITEM.test(lines[after].text);
-    isLoose ||= hasGap && (goesOn || inner.slice(0, -1).some(isBlank));
-    next = after;
+  let hasGap = false; // between the item before and this one
+  for (let found = first; found;) {
+    const [inner, after, isApart] = item(lines, next, found);
+    const blocks = blocksOf(inner, depth + 1);
+    isLoose ||= hasGap || areApart(blocks, inner);
+    items.push({ blocks });
+    [next, hasGap] = [after, isApart];
+    found = next < lines.length && !RULE.test(lines[next].text) ? ITEM.exec(lines[next].text) : null;
+    if (found && (found[4] ?? found[2]) !== (first[4] ?? first[2])) found = null;
   }
   return [{ type: "list", isOrdered, isLoose, from: isOrdered ? Number(first[3]) : 1, items }, next];
 }
 
-/** The lines of an item, the line behind it, and whether a blank line was passed. */
+/** Whether a blank line stands between two of the blocks, which were made of the lines. */
+function areApart(blocks, lines) {
+  let behind = 0; // how many blocks end before the line
+  return lines.filter(isBlank).some(({ at }) => {
+    while (behind < blocks.length && blocks[behind].end < at) behind++;
+    return behind > 0 && at < blocks[behind]?.start;
+  });
+}
+
+/** The lines of an item, the line behind it, and whether a blank line stands before that. */
 function item(lines, i, found) {
   const own = indent(lines[i]);
   const gap = found[5] ? Math.min(found[5].length, 4) : 1;
   const width = own + found[2].length + gap;
   const inner = [cut(lines[i], Math.min(found[1].length + found[2].length + gap, lines[i].text.length))];
   let next = i + 1;
-  let hasGap = false;
+  let isApart = false;
   for (; next < lines.length; next++) {
     const line = lines[next];
     if (isBlank(line)) {
       const follower = lines[next + 1];
       if (!follower) break;
-      hasGap = true;
-      if (!isBlank(follower) && !belongs(follower, own, width)) {
+      isApart = !isBlank(follower) && !belongs(follower, own, width);
+      if (isApart) {
         next++;
         break;
       }
@@ -127,7 +154,7 @@ function item(lines, i, found) {
     else if (!isBlank(inner.at(-1)) && !begins(line.text)) inner.push(line);
     else break;
   }
-  return [inner, next, hasGap];
+  return [inner, next, isApart];
 }
 
 /** Language models often indent what is in an item by two columns, whatever its mark takes. */
@@ -173,7 +200,7 @@ function cellsOf(line) {
 }
 
 function paragraph(lines, i, isDeep) {
-  const own = [trimmed(lines[i])];
+  const own = [begun(lines[i])];
   let next = i + 1;
   for (; next < lines.length && !isBlank(lines[next]); next++) {
     const { text } = lines[next];
@@ -181,7 +208,13 @@ function paragraph(lines, i, isDeep) {
     if (underline) return [{ type: "heading", level: underline[1][0] === "=" ? 1 : 2, lines: own }, next + 1];
     if (!isDeep && begins(text) && !/^\s*(?:[2-9]|\d{2,})[.)]/.test(text)) break; // a year at a line's begin is no list
     if (isTable(lines, next)) break;
-    own.push({ text: lines[next].text.trimStart(), at: lines[next].at + text.length - text.trimStart().length });
+    own.push(begun(lines[next]));
   }
+  own.push(trimmed(own.pop()));
   return [{ type: "paragraph", lines: own }, next];
+}
+
+/** Two blanks at a line's end break it, so they are kept. */
+function begun(line) {
+  return cut(line, line.text.length - line.text.trimStart().length);
 }

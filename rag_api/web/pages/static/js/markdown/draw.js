@@ -37,16 +37,30 @@ function list(block, context) {
     }
     return node;
   });
-  return el(block.isOrdered ? "ol" : "ul", { start: block.isOrdered && block.from !== 1 && String(block.from) }, ...items);
+  return el(
+    block.isOrdered ? "ol" : "ul",
+    { start: block.isOrdered && block.from !== 1 && String(block.from) },
+    ...items,
+  );
 }
 
 function table(block, context) {
   const row = (cells, tag) =>
-    el("tr", {}, ...cells.map((cell, i) => inline(el(tag, { class: `to-${block.aligned[i]}`, scope: tag === "th" && "col" }), [cell], context)));
+    el(
+      "tr",
+      {},
+      ...cells.map((cell, i) =>
+        inline(el(tag, { class: `to-${block.aligned[i]}`, scope: tag === "th" && "col" }), [cell], context),
+      ),
+    );
   const [head, ...rows] = block.rows;
   const body = el("tbody", {}, ...rows.map((cells) => row(cells, "td")));
   // what can be scrolled must be reachable by keyboard
-  return el("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, el("table", {}, el("thead", {}, row(head, "th")), body));
+  return el(
+    "div",
+    { class: "table", tabindex: "0", role: "region", "aria-label": "Table" },
+    el("table", {}, el("thead", {}, row(head, "th")), body),
+  );
 }
 
 function code(block) {
@@ -71,7 +85,7 @@ function inline(node, lines, { pieces, marker }) {
   for (const token of tokensOf(lines)) {
     const here = open.at(-1);
     if (token.type === "text") here.append(text(token, pieces));
-    else if (token.type === "code") here.append(el("code", {}, text(token, pieces)));
+    else if (token.type === "code") here.append(el("code", {}, ...token.parts.map((part) => text(part, pieces))));
     else if (token.type === "marker") here.append(marker(token) ?? text(token, pieces));
     else if (token.type === "break") here.append(el("br"));
     else if (token.type === "open") {

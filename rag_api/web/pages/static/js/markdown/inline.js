@@ -5,11 +5,20 @@ import { address } from "./links.js";
 
 const HIGHEST = 48;
 const MARKER = /\[[\d,; ]{1,20}\]/y;
-const URL_BARE = /https?:\/\/[^\s<>"'`|\\^{}\u0000-\u001f]+/iy;
+const URL_BARE = /https?:\/\/[^\s<>"'`|\\^{}\u0000-\u001f]{1,2000}/iy;
 const URL_ANGLED = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/iy;
-const DESTINATION = /\(\s*(?:<([^<>\n]{0,2000})>|((?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.){0,500}\)){0,2000}))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
+const DESTINATION =
+  /\(\s*(?:<([^<>\n]{0,2000})>|((?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.){0,500}\)){0,2000}))(?:\s+(?:"[^"]{0,500}"|'[^']{0,500}'))?\s*\)/y;
 const ENTITY = /&(?:amp|lt|gt|quot|apos|nbsp|#39);/y;
-const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&nbsp;": "\u00a0", "&#39;": "'" };
+const ENTITIES = {
+  "&amp;": "&",
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+  "&nbsp;": "\u00a0",
+  "&#39;": "'",
+};
 const SPECIAL = /[\\`*_~[\]!<&\n]|https?:\/\//gi;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
 
@@ -104,9 +113,7 @@ class Scanner {
         let after = at;
         while (this.#text[after] === "`") after++;
         if (after - at === mark.length) {
-          const inner = this.#text.slice(end, at).replaceAll("\n", " ");
-          const isPadded = /^ .*[^ ].* $/.test(inner);
-          this.#tokens.push({ type: "code", text: isPadded ? inner.slice(1, -1) : inner, at: this.#source(end) + isPadded });
+          this.#tokens.push({ type: "code", parts: this.#parts(end, at) });
           return after;
         }
         at = after;
@@ -115,6 +122,19 @@ class Scanner {
     }
     this.#say(mark, i);
     return end;
+  }
+
+  /** What stands between two places, line by line, each line's end a blank. */
+  #parts(start, end) {
+    const inner = this.#text.slice(start, end);
+    const isPadded = /^\s/.test(inner) && /\s$/.test(inner) && inner.trim() !== "";
+    let at = start + isPadded;
+    const lines = (isPadded ? inner.slice(1, -1) : inner).split("\n");
+    return lines.map((line, i) => {
+      const part = { text: i < lines.length - 1 ? `${line} ` : line, at: this.#source(at) };
+      at += line.length + 1;
+      return part;
+    });
   }
 
   #lineEnd(i) {

@@ -18,7 +18,7 @@ export class MarkdownView {
   show(text, stamp = () => "") {
     const blocks = parse(text);
     blocks.forEach((block, i) => {
-      const key = `${block.start}:${stamp(block.start, block.end)}:${text.slice(block.start, block.end)}`;
+      const key = `${block.start}:${stamp(block.start, block.end)}:${text.slice(block.start, block.reach)}`;
       if (this.#shown[i]?.key === key) return;
       const pieces = [];
       const node = draw(block, { pieces, marker: this.#marker });

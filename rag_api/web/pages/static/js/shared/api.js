@@ -60,7 +60,11 @@ async function errorOf(response) {
     const { error } = await response.json();
     return new ApiError(response.status, error.code, error.message);
   } catch {
-    return new ApiError(response.status, `http_${response.status}`, `The server said ${response.status} ${response.statusText}`);
+    return new ApiError(
+      response.status,
+      `http_${response.status}`,
+      `The server said ${response.status} ${response.statusText}`,
+    );
   }
 }
 

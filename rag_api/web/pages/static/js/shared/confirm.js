@@ -9,7 +9,12 @@ export function confirmed(title, text, word) {
     { method: "dialog" },
     el("h2", { id: "confirm-title", text: title }),
     el("p", { id: "confirm-text", text }),
-    el("div", { class: "row end" }, el("button", { class: "button", value: "", text: "Cancel", autofocus: true }), el("button", { class: "button danger", value: "yes", text: word })),
+    el(
+      "div",
+      { class: "row end" },
+      el("button", { class: "button", value: "", text: "Cancel", autofocus: true }),
+      el("button", { class: "button danger", value: "yes", text: word }),
+    ),
   );
   const dialog = el("dialog", { "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" }, form);
   byId("dialogs").append(dialog);

@@ -50,7 +50,11 @@ export function icon(name) {
 
 /** A button that shows an icon; its label is for tooltips and screen readers. */
 export function iconButton(name, label, onclick, props = {}) {
-  return el("button", { type: "button", class: "icon-button", title: label, "aria-label": label, onclick, ...props }, icon(name));
+  return el(
+    "button",
+    { type: "button", class: "icon-button", title: label, "aria-label": label, onclick, ...props },
+    icon(name),
+  );
 }
 
 export function byId(id) {

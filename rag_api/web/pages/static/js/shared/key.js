@@ -24,17 +24,27 @@ export function askForKey(reason, refused) {
 function ask(refused, reason) {
   const input = el("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
   const keep = el("input", { type: "checkbox", id: "keep-key" });
-  const said = refused ? "The server does not take this key. It may have been changed or mistyped." : "This server answers only who has its key.";
+  const said = refused
+    ? "The server does not take this key. It may have been changed or mistyped."
+    : "This server answers only who has its key.";
   const form = el(
     "form",
     {},
     el("h2", { text: "Key", id: "key-title" }),
     el("p", { text: said, id: "key-said" }),
-    el("p", { class: "quiet", text: `It is what RAG_ADMIN_KEY was set to when the server was started. The server said: ${reason}` }),
+    el("p", {
+      class: "quiet",
+      text: `It is what RAG_ADMIN_KEY was set to when the server was started. The server said: ${reason}`,
+    }),
     el("label", { for: "key", text: "Key" }),
     input,
     el("label", { class: "check", for: "keep-key" }, keep, "Keep it in this browser, also after this tab is closed"),
-    el("div", { class: "row end" }, el("button", { type: "button", class: "button", text: "Not now", onclick: () => dialog.close() }), el("button", { class: "button primary", text: "Use this key" })),
+    el(
+      "div",
+      { class: "row end" },
+      el("button", { type: "button", class: "button", text: "Not now", onclick: () => dialog.close() }),
+      el("button", { class: "button primary", text: "Use this key" }),
+    ),
   );
   const dialog = el("dialog", { "aria-labelledby": "key-title", "aria-describedby": "key-said" }, form);
   byId("dialogs").append(dialog);

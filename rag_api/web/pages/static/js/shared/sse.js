@@ -57,7 +57,9 @@ export class Decoder {
   }
 
   #dispatch() {
-    const event = this.#data.length ? { name: this.#event || "message", id: this.#id, data: this.#data.join("\n") } : null;
+    const event = this.#data.length
+      ? { name: this.#event || "message", id: this.#id, data: this.#data.join("\n") }
+      : null;
     this.#event = "";
     this.#data = [];
     return event;
