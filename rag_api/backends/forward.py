@@ -20,6 +20,7 @@ from torch.nn.functional import embedding, layer_norm, pad
 Tensor: TypeAlias = torch.Tensor
 Weights: TypeAlias = dict[str, Tensor]
 BIN = 1024
+SHORT = 64  # tokens: attention of shorter texts is fp32, which needs no kernels made for their length
 _mkldnn: Any = torch.ops.mkldnn
 
 
@@ -131,6 +132,8 @@ class PackedBert:
         total = torch.zeros(())
         for run in runs:
             split = x[run.start : run.stop].view(run.count, run.length, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+            if run.length <= SHORT:
+                split = split.float()
             query, key = split[:2].reshape(2, run.count * self.heads, run.length, size).unbind(0)
             value = pad(split[2], (0, 1), value=1.0).view(run.count * self.heads, run.length, size + 1)
             weights = torch.bmm(query, key.transpose(1, 2)).exp_()
