@@ -36,9 +36,11 @@ from rag_api.services.quoting import StandIn
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Reconciler
 from rag_api.services.reindexing import Reindexing
+from rag_api.services.reingestion import Reingestion
 from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
+from rag_api.services.usage import UsageBook
 from rag_api.settings import Settings
 from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
 from rag_api.wiring_models import in_order, is_extractive, open_judge, open_models
@@ -54,6 +56,7 @@ class Services:
 
     library: Library
     feeds: Feeds
+    reingestion: Reingestion
     files: FileStore
     jobs: Jobs
     retriever: Retriever
@@ -62,6 +65,7 @@ class Services:
     runs: Runs
     conversations: Conversations
     feedback: Feedback
+    usage: UsageBook
     health: Health
     wires: Wires
 
@@ -127,10 +131,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
         feeds = Feeds(library, make_fetcher(settings))
-        jobs = Jobs(stores.db, stores.embedders)
-        reading = (retriever, answerer, gatekeeper, runs, conversations, Feedback(answer_log, runs))
+        jobs, reingestion = Jobs(stores.db, stores.embedders), Reingestion(stores.db, stores.files, _doorbell(settings))
+        told = (Feedback(answer_log, runs), UsageBook(answer_log))
+        reading = (retriever, answerer, gatekeeper, runs, conversations, *told)
         wires = open_wires(library, stores.embedders, runs, None if quotes else model)
-        yield Services(library, feeds, stores.files, jobs, *reading, health, wires)
+        yield Services(library, feeds, reingestion, stores.files, jobs, *reading, health, wires)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """The tables of the answers' log. Another layout gets other names, and begins an empty log."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rag_api.db.database import Connection
@@ -32,6 +32,20 @@ shown = Table(
     Column("answer_id", ForeignKey("answer_runs_1.answer_id", ondelete="CASCADE"), primary_key=True),
     Column("document_id", String, primary_key=True),
     Index("ix_answer_documents_1_document", "document_id"),
+)
+ends = Table(  # what is counted of an answer: nothing that was said, so it outlives that
+    "answer_ends_1",
+    metadata,
+    Column("answer_id", String, primary_key=True),
+    Column("day", String, nullable=False),  # in UTC
+    Column("outcome", String, nullable=False),
+    Column("cached", Boolean, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost", Float),
+    Column("first_text_ms", Float),
+    Column("total_ms", Float),
+    Index("ix_answer_ends_1_day", "day"),
 )
 conversations = Table(
     "answer_conversations_1",

@@ -10,6 +10,7 @@ from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
 
 from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, documents_in, is_end
 from rag_api.core.hits import IndexedChunk, Passage
+from rag_api.db import usage
 from rag_api.db.answer_tables import batches, feedback, runs, shown
 from rag_api.db.database import Connection, now
 
@@ -49,6 +50,7 @@ async def append(db: Connection, written: Sequence[Batch]) -> None:
     over = [batch.answer_id for batch in kept if is_end(batch.events[-1])]
     if over:
         await db.execute(update(runs).where(runs.c.answer_id.in_(over)).values(state=OVER))
+        await usage.note(db, {batch.answer_id: batch.events[-1] for batch in kept if batch.answer_id in over})
 
 
 def _run(first: Started) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Documents as people list, read and delete them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select, update
@@ -11,6 +12,22 @@ from rag_api.db.scopes import note_changed
 from rag_api.db.tables import collections, documents, texts, versions
 
 IDS_A_QUERY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version by what it was made of; `file` is None where its text is a line of a bulk load."""
+
+    source: str
+    number: int
+    status: str
+    sha256: str
+    file: str | None
+    bytes: int
+    media_type: str
+    title: str
+    metadata: Mapping[str, Any]
+    acl: Sequence[str]
 
 
 async def delete_document(db: Connection, document_id: str) -> None:
@@ -69,6 +86,21 @@ async def page(
     rows = [_document(row) for row in (await db.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(rows[:limit], encode_cursor("documents", last.created_at, last.document_id) if last else None)
+
+
+async def newest(db: Connection, collection_id: str, document_id: str) -> KeptVersion | None:
+    columns = [versions.c[name] for name in KeptVersion.__dataclass_fields__ if name not in ("source", "number")]
+    query = (
+        select(documents.c.source, versions.c.number, *columns)
+        .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.newest))
+        .where(
+            documents.c.id == document_id,
+            documents.c.collection_id == collection_id,
+            documents.c.deleted_at.is_(None),
+        )
+    )
+    row = (await db.execute(query)).mappings().first()
+    return KeptVersion(**row) if row else None
 
 
 async def text(db: Connection, document_id: str, version: int) -> str | None:

@@ -25,6 +25,7 @@ class Incoming:
     bulk_job_id: str | None = None
     metadata: Mapping[str, Any] | None = None
     acl: Sequence[str] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,9 @@ class Described:
 
 
 async def accept(db: Connection, collection_id: str, incoming: Sequence[Incoming]) -> list[Accepted]:
-    """A queued version for each, the first or one more. The sources must differ.
-
-    The same bytes as in the newest version, unless that failed, make none; but a bulk load that was interrupted is
-    given its own queued version once more.
-    """
+    """A queued version for each, the first or one more. The sources must differ. The same bytes as in the newest
+    version, unless that failed or `again` is asked, make none; but a bulk load that was interrupted is given its own
+    queued version once more."""
     known = await _newest(db, collection_id, [item.source for item in incoming])
     moment = now()
     fresh: list[dict[str, Any]] = []
@@ -65,7 +64,7 @@ async def accept(db: Connection, collection_id: str, incoming: Sequence[Incoming
     accepted: list[Accepted] = []
     for item in incoming:
         row = known.get(item.source)
-        if row and row.sha256 == item.sha256 and row.status != "failed":
+        if row and row.sha256 == item.sha256 and row.status != "failed" and not item.again:
             is_own = row.status == "queued" and item.bulk_job_id and row.bulk_job_id == item.bulk_job_id
             accepted.append(Accepted(row.id, row.newest if is_own else None))
             continue

@@ -119,6 +119,12 @@ async def list_chunks(
     return PageOut(items=items, next_cursor=page.next_cursor)
 
 
+@router.post("/{document_id}/ingest", status_code=202)
+async def ingest_again(collection: CollectionName, document_id: str, services: Wired) -> UploadOut:
+    """A next version from the bytes that are kept, read as the settings are now."""
+    return UploadOut.of(await services.reingestion.queue(collection, document_id))
+
+
 @router.patch("/{document_id}")
 async def change_document(
     collection: CollectionName, document_id: str, body: DocumentPatch, services: Wired

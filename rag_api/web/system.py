@@ -1,12 +1,40 @@
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from rag_api.web.deps import Wired, authenticate
 
 router = APIRouter(tags=["system"])
+
+
+class PercentilesOut(BaseModel):
+    p50: float
+    p95: float
+
+
+class UsageOut(BaseModel):
+    answers: int
+    outcomes: Mapping[str, int]
+    cached: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    first_text_ms: PercentilesOut | None
+    total_ms: PercentilesOut | None
+
+
+class UsageOfDayOut(UsageOut):
+    day: str
+
+
+class UsageReportOut(BaseModel):
+    since: str
+    total: UsageOut | None
+    days: Sequence[UsageOfDayOut]
 
 
 @router.get("/livez")
@@ -31,3 +59,9 @@ async def metrics() -> Response:
 @router.get("/api/v1/stats", dependencies=[Depends(authenticate)])
 async def stats(services: Wired) -> dict[str, Any]:
     return await services.health.stats()
+
+
+@router.get("/api/v1/usage", dependencies=[Depends(authenticate)])
+async def usage(services: Wired, days: Annotated[int, Query(ge=1, le=366)] = 30) -> UsageReportOut:
+    """Answers by day (UTC) with outcomes, tokens, cost and latency; days without answers are left out."""
+    return UsageReportOut.model_validate(await services.usage.report(days), from_attributes=True)
