@@ -2,7 +2,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from rag_api.db.conversations import ConversationRow, FeedbackRow
 from rag_api.web.deps import Cursor, Limit, Wired
@@ -11,6 +11,7 @@ from rag_api.web.schemas import In, PageOut, answer_out
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 feedback = APIRouter(tags=["feedback"])
 Rating = Literal[1, -1]
+RatingQuery = Annotated[Rating | None, BeforeValidator(lambda raw: {"1": 1, "-1": -1}.get(raw, raw)), Query()]
 
 
 class ConversationIn(In):
@@ -86,7 +87,7 @@ async def rate_answer(answer_id: str, body: FeedbackIn, services: Wired) -> dict
 @feedback.get("/feedback")
 async def list_feedback(
     services: Wired,
-    rating: Annotated[Rating | None, Query()] = None,
+    rating: RatingQuery = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PageOut[FeedbackOut]:
@@ -96,6 +97,6 @@ async def list_feedback(
 
 
 @feedback.get("/feedback/questions", response_class=StreamingResponse)
-async def export_feedback(services: Wired, rating: Annotated[Rating | None, Query()] = 1) -> StreamingResponse:
+async def export_feedback(services: Wired, rating: RatingQuery = 1) -> StreamingResponse:
     """Rated questions as JSON lines, for `rag eval`; by default those whose answers were good."""
     return StreamingResponse(services.feedback.questions(rating=rating), media_type="application/x-ndjson")

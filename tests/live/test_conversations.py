@@ -148,6 +148,10 @@ def test_ratings_are_listed_with_what_was_rated_and_given_back_as_questions(
     rows = spoken.http.get("/api/v1/feedback").json()["items"]
     assert [(row["answer_id"], row["rating"]) for row in rows] == [(bad, -1), (good, 1)]
     assert rows[1]["answer"]["citations"][0]["verdict"] == "supported"
+    for rating, answer_id in ((1, good), (-1, bad)):
+        listed = spoken.http.get(f"/api/v1/feedback?rating={rating}").raise_for_status().json()["items"]
+        assert [row["answer_id"] for row in listed] == [answer_id]
+    assert spoken.http.get("/api/v1/feedback?rating=2").status_code == 422
     [line] = spoken.http.get("/api/v1/feedback/questions").text.splitlines()
     question = json.loads(line)
     assert (question["question"], question["sources"], question["answerable"]) == (
