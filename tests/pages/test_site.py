@@ -20,7 +20,7 @@ def addresses(html: str) -> list[str]:
 
 
 def test_a_page_is_asked_for_each_time_and_mostly_not_modified(service: Service) -> None:
-    for path in ("/", "/docs"):
+    for path in ("/", "/docs", "/admin"):
         first = page(service, path)
         assert first.headers["cache-control"] == "no-cache"
         again = service.http.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -53,7 +53,7 @@ def test_files_are_packed_for_who_takes_that(service: Service) -> None:
 
 
 def test_the_policy_allows_nothing_but_the_servers_own_files(service: Service) -> None:
-    for path in ("/", "/docs"):
+    for path in ("/", "/docs", "/admin"):
         policy = page(service, path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'self';" in policy
