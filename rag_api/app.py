@@ -12,6 +12,7 @@ from typing import cast
 
 import uvicorn
 from fastapi import Depends, FastAPI
+from starlette.routing import Route
 
 from rag_api import __version__, telemetry
 from rag_api.db.database import migrate
@@ -27,6 +28,7 @@ from rag_api.web import (
     errors,
     front_ends,
     jobs,
+    mcp,
     openai,
     search,
     site,
@@ -46,7 +48,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.home.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(migrate, settings.database)
-        async with open_services(settings) as services:
+        async with open_services(settings) as services, mcp.open_protocol(services) as app.state.mcp:
             app.state.services = services
             if samples:
                 await queue_samples(services.library, samples)
@@ -80,6 +82,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         app.include_router(wire, dependencies=[Depends(authenticate)])
     app.include_router(system.router)
     app.include_router(site.routes())
+    app.router.routes.append(Route(mcp.McpEndpoint.path, mcp.McpEndpoint()))
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
     if not app.state.admin_key:
         app.add_middleware(LocalOnly)

@@ -11,6 +11,7 @@ from rag_api.commands.doctor import doctor
 from rag_api.commands.documents import documents
 from rag_api.commands.eval import evaluate
 from rag_api.commands.ingest import ingest
+from rag_api.commands.mcp import mcp
 from rag_api.commands.prompts import prompts
 from rag_api.commands.search import search
 from rag_api.commands.serve import serve
@@ -29,6 +30,7 @@ app.command("eval")(evaluate)
 app.add_typer(prompts, name="prompts")
 app.command()(reindex)
 app.command()(purge)
+app.command()(mcp)
 app.command()(doctor)
 
 
