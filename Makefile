@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := serve
-.PHONY: serve test check format lint types layers bench crash lock picture clean
+.PHONY: serve test check format lint types layers bench crash client lock picture clean
 
 serve: $(VENV)/.runtime
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
@@ -47,6 +47,9 @@ bench: $(VENV)/.runtime
 
 crash: $(VENV)/.dev
 	CRASH_KILLS=$${CRASH_KILLS:-210} $(BIN)/python -m pytest -s tests/crash
+
+client: $(VENV)/.dev
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/client.py
 
 lock: $(VENV)/.dev
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python .ci/lock.py

@@ -1,45 +1,43 @@
-"""A client of the HTTP interface. Needs httpx alone."""
+"""A blocking client of the HTTP interface. Needs httpx alone.
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+`rag_api/client.py` is made of `rag_api/async_client.py` by `make client`: change the latter.
+"""
+
+import time
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
 
-from rag_api.eventstream import EventStreamDecoder
+from rag_api import client_wire as wire
+from rag_api.client_values import (
+    Answer,
+    AnswerEvent,
+    Chunk,
+    Collection,
+    Document,
+    Hits,
+    Job,
+    Readiness,
+    Receipt,
+    Receipts,
+    ServerError,
+    Stats,
+    UploadRow,
+)
 
-FETCH_S = 300.0  # the server has a limit of its own
-PAGE = 1_000  # rows of a long list that come together
-
-
-class ServerError(Exception):
-    """The server's own words about what is wrong, with their code and status (0: not reached)."""
-
-    def __init__(self, message: str, *, code: str, status: int, details: Sequence[Any] = ()) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-        self.details = details
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerEvent:
-    """One event of an answer: `started`, `retrieved`, `reasoning`, `text`, `citation`, `reset`, `done` or `failed`."""
-
-    name: str
-    data: dict[str, Any]
+__all__ = ["AnswerEvent", "Client", "ServerError"]
 
 
 class Client:
-    """Blocking. Use as a context manager, or `close` it. Every call may raise ServerError."""
+    """Use as a context manager, or `close` it. Every call may raise ServerError."""
 
     def __init__(self, base_url: str, *, key: str = "", timeout_s: float = 60.0) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = wire.authorization(key)
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s, trust_env=False)
+        self._patience = httpx.Timeout(timeout_s, read=max(timeout_s, wire.SILENT_S))
 
     def __enter__(self) -> "Client":
         return self
@@ -58,15 +56,15 @@ class Client:
         """The server is at another address now."""
         self._http.base_url = httpx.URL(base_url)
 
-    def readiness(self) -> dict[str, Any]:
-        """`{"status", "checks"}`, also when the server is not ready."""
+    def readiness(self) -> Readiness:
+        """Also of a server that is not ready."""
         try:
             response = self._http.get("/readyz")
         except httpx.HTTPError as error:
-            raise _unreached(self._http, error) from error
+            raise wire.unreached(self._http.base_url, error) from error
         if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
-            raise _error(response)
-        found: dict[str, Any] = response.json()
+            raise wire.error_of(response)
+        found: Readiness = response.json()
         return found
 
     def upload(
@@ -77,109 +75,145 @@ class Client:
         source: str = "",
         title: str = "",
         metadata: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
+        progress: wire.Progress | None = None,
+    ) -> list[UploadRow]:
         """Sends files, each as (name, path); a row for each. Jobs go on in the background.
 
         `source`, which is the name unless given, and `title` are for one file, `metadata` for all. Files are read as
-        they are sent. Raises OSError for one that can't be.
+        they are sent; `progress` is told how many bytes of how many. Raises OSError for a file that can't be read.
         """
-        form = {"source": source, "title": title, "metadata": json.dumps(metadata) if metadata else ""}
-        with ExitStack() as stack:
-            parts = [("files", (name, stack.enter_context(path.open("rb")))) for name, path in files]
-            return self._add(collection, files=parts, data={name: value for name, value in form.items() if value})
+        told = wire.as_json(metadata) if metadata else ""
+        with wire.Form(files, progress, source=source, title=title, metadata=told) as form:
+            return self._add(collection, files=form.files, data=form.data)
 
     def add_url(
-        self, collection: str, url: str, *, source: str = "", title: str = "", timeout_s: float = FETCH_S
-    ) -> dict[str, Any]:
+        self, collection: str, url: str, *, source: str = "", title: str = "", timeout_s: float = wire.FETCH_S
+    ) -> UploadRow:
         """Has the server fetch a page; its row."""
         [row] = self._add(collection, json={"url": url, "source": source, "title": title}, timeout=timeout_s)
         return row
 
-    def _add(self, collection: str, **body: Any) -> list[dict[str, Any]]:
+    def _add(self, collection: str, **body: Any) -> list[UploadRow]:
         try:
-            rows: list[dict[str, Any]] = self._call("POST", _documents(collection), **body)["documents"]
+            rows: list[UploadRow] = self._call("POST", wire.documents_at(collection), **body)["documents"]
         except ServerError as error:
-            if error.code != "nothing_accepted":
-                raise
-            return [{"document_id": None, "job_id": None, "status": "rejected", **row} for row in error.details]
+            return wire.rejected(error)
         return rows
 
-    def change(self, collection: str, document_id: str, **values: Any) -> dict[str, Any]:
+    def document(self, collection: str, document_id: str) -> Document:
+        found: Document = self._call("GET", wire.documents_at(collection, document_id))
+        return found
+
+    def change(self, collection: str, document_id: str, **values: Any) -> Document:
         """`title`, `metadata` or `acl`, each replacing what was."""
-        return self._call("PATCH", f"{_documents(collection)}/{document_id}", json=values)
+        found: Document = self._call("PATCH", wire.documents_at(collection, document_id), json=values)
+        return found
 
-    def delete(self, collection: str, document_id: str) -> dict[str, Any]:
-        return self._call("DELETE", f"{_documents(collection)}/{document_id}")
+    def delete(self, collection: str, document_id: str) -> Receipt:
+        found: Receipt = self._call("DELETE", wire.documents_at(collection, document_id))
+        return found
 
-    def delete_where(self, collection: str, filter: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"count", "documents"}` of what the filter matched."""
-        return self._call("DELETE", _documents(collection), params={"filter": json.dumps(filter)})
+    def delete_where(self, collection: str, filter: Mapping[str, Any]) -> Receipts:
+        """What the filter matched."""
+        query = {"filter": wire.as_json(filter)}
+        found: Receipts = self._call("DELETE", wire.documents_at(collection), params=query)
+        return found
 
-    def create_collection(self, name: str, description: str = "", *, embedder: str | None = None) -> dict[str, Any]:
+    def create_collection(self, name: str, description: str = "", *, embedder: str | None = None) -> Collection:
         body = {"name": name, "description": description, "embedder": embedder}
-        return self._call("POST", "/api/v1/collections", json=body)
+        found: Collection = self._call("POST", f"{wire.API}/collections", json=body)
+        return found
 
-    def collection(self, name: str) -> dict[str, Any]:
-        return self._call("GET", f"/api/v1/collections/{name}")
+    def collection(self, name: str) -> Collection:
+        found: Collection = self._call("GET", wire.collection_at(name))
+        return found
 
     def delete_collection(self, name: str) -> dict[str, Any]:
-        return self._call("DELETE", f"/api/v1/collections/{name}")
+        found: dict[str, Any] = self._call("DELETE", wire.collection_at(name))
+        return found
 
-    def stats(self) -> dict[str, Any]:
-        return self._call("GET", "/api/v1/stats")
+    def stats(self) -> Stats:
+        found: Stats = self._call("GET", f"{wire.API}/stats")
+        return found
 
-    def jobs(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
+    def jobs(self, *, state: str | None = None) -> Generator[Job, None, None]:
         """The newest first."""
-        return self._pages("/api/v1/jobs", {"state": state} if state else {})
+        return self._pages(f"{wire.API}/jobs", {"state": state} if state else {})
 
-    def reindex(self, collection: str, *, embedder: str | None = None, back: bool = False) -> dict[str, Any]:
+    def reindex(self, collection: str, *, embedder: str | None = None, back: bool = False) -> Job:
         """The job that builds the new index and switches to it."""
         body = {"embedder": embedder, "back": back}
-        return self._call("POST", f"/api/v1/collections/{collection}/reindex", json=body)
+        found: Job = self._call("POST", f"{wire.collection_at(collection)}/reindex", json=body)
+        return found
 
-    def purge(self) -> dict[str, Any]:
+    def purge(self) -> Job:
         """The job that takes everything deleted out of all files."""
-        return self._call("POST", "/api/v1/purge")
+        found: Job = self._call("POST", f"{wire.API}/purge")
+        return found
 
-    def job(self, job_id: str) -> dict[str, Any]:
-        return self._call("GET", f"/api/v1/jobs/{job_id}")
+    def job(self, job_id: str) -> Job:
+        found: Job = self._call("GET", f"{wire.API}/jobs/{job_id}")
+        return found
 
-    def collections(self) -> Iterator[dict[str, Any]]:
-        return self._pages("/api/v1/collections", {})
+    def collections(self) -> Generator[Collection, None, None]:
+        return self._pages(f"{wire.API}/collections", {})
 
-    def documents(self, collection: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-        return self._pages(_documents(collection), {"limit": PAGE} | ({"status": status} if status else {}))
+    def documents(self, collection: str, *, status: str | None = None) -> Generator[Document, None, None]:
+        query = {"limit": wire.PAGE} | ({"status": status} if status else {})
+        return self._pages(wire.documents_at(collection), query)
 
-    def chunks(self, collection: str, document_id: str) -> Iterator[dict[str, Any]]:
-        return self._pages(f"{_documents(collection)}/{document_id}/chunks", {"limit": PAGE})
+    def chunks(self, collection: str, document_id: str) -> Generator[Chunk, None, None]:
+        return self._pages(f"{wire.documents_at(collection, document_id)}/chunks", {"limit": wire.PAGE})
 
     def content(self, collection: str, document_id: str, *, version: int) -> str:
         """The text that offsets count in."""
-        path = f"{_documents(collection)}/{document_id}/content"
+        path = f"{wire.documents_at(collection, document_id)}/content"
         return self._send("GET", path, params={"version": version}).content.decode()
 
-    def search(
-        self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid", **options: Any
-    ) -> dict[str, Any]:
+    def search(self, collection: str, query: str, *, top_k: int = 10, mode: str = "hybrid", **options: Any) -> Hits:
         body = {"query": query, "top_k": top_k, "mode": mode, **options}
-        return self._call("POST", f"/api/v1/collections/{collection}/search", json=body)
+        found: Hits = self._call("POST", f"{wire.collection_at(collection)}/search", json=body)
+        return found
 
-    def ask(self, question: str, *, collection: str = "default", **options: Any) -> Iterator[AnswerEvent]:
-        """The events of the answer as they come; the last one is `done` or `failed`."""
+    def ask(self, question: str, *, collection: str = "default", **options: Any) -> Generator[AnswerEvent, None, None]:
+        """The events of the answer as they come, each once; the last one is `done` or `failed`.
+
+        A connection that is cut is made anew, and the answer goes on where it was.
+        """
         body = {"question": question, "collection": collection, "stream": True, **options}
-        decoder = EventStreamDecoder()
-        try:
-            with self._http.stream("POST", "/api/v1/answers", json=body) as response:
-                if not response.is_success:
-                    response.read()
-                    raise _error(response)
-                for piece in response.iter_bytes():
-                    for event in decoder.feed(piece):
-                        yield AnswerEvent(event.event, httpx.Response(200, content=event.data).json())
-        except httpx.HTTPError as error:
-            raise _unreached(self._http, error) from error
+        return self._events(wire.Reading(body=body))
 
-    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def follow(self, answer_id: str, *, after: str = "") -> Generator[AnswerEvent, None, None]:
+        """The events of an answer behind the one with the id `after`, or all."""
+        return self._events(wire.Reading(answer_id, after))
+
+    def answer(self, answer_id: str) -> Answer:
+        """As far as it is, or whole."""
+        found: Answer = self._call("GET", f"{wire.ANSWERS}/{answer_id}")
+        return found
+
+    def cancel(self, answer_id: str) -> Answer:
+        """Stops it now."""
+        found: Answer = self._call("POST", f"{wire.ANSWERS}/{answer_id}/cancel")
+        return found
+
+    def _events(self, reading: wire.Reading) -> Generator[AnswerEvent, None, None]:
+        while True:
+            try:
+                with self._http.stream(timeout=self._patience, **reading.begin()) as response:
+                    if not reading.is_good(response):
+                        response.read()
+                        yield from reading.refused(response)
+                    else:
+                        for piece in response.iter_bytes():
+                            yield from reading.take(piece)
+            except httpx.HTTPError as error:
+                reading.broke(wire.unreached(self._http.base_url, error))
+            if reading.is_over:
+                return
+            time.sleep(reading.pause_s())
+
+    def _pages(self, path: str, query: dict[str, Any]) -> Generator[Any, None, None]:
         cursor = None
         while True:
             page = self._call("GET", path, params=query | ({"cursor": cursor} if cursor else {}))
@@ -188,35 +222,14 @@ class Client:
             if not cursor:
                 return
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self._send(method, path, **options).json()
-        return found
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        return self._send(method, path, **options).json()
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise _unreached(self._http, error) from error
+            raise wire.unreached(self._http.base_url, error) from error
         if not response.is_success:
-            raise _error(response)
+            raise wire.error_of(response)
         return response
-
-
-def _documents(collection: str) -> str:
-    return f"/api/v1/collections/{collection}/documents"
-
-
-def _error(response: httpx.Response) -> ServerError:
-    try:
-        error = response.json()["error"]
-        return ServerError(
-            error["message"], code=error["code"], status=response.status_code, details=error.get("details", ())
-        )
-    except (ValueError, KeyError, TypeError):
-        message = f"{response.url} answers {response.status_code}: {response.text[:200]}"
-        return ServerError(message, code="unknown", status=response.status_code)
-
-
-def _unreached(http: httpx.Client, error: httpx.HTTPError) -> ServerError:
-    message = f"the server at {http.base_url} can't be reached ({type(error).__name__}: {error})"
-    return ServerError(message, code="unreachable", status=0)

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rag_api.client_values import Job, Problem
 
 PIPE_WIDTH = 200
 out = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
@@ -22,16 +25,14 @@ def print_json(value: Any) -> None:
     out.print(json.dumps(value, ensure_ascii=False), markup=False)
 
 
-def say(
-    name: str, state: str, error: dict[str, Any] | None, *, as_json: bool, job: dict[str, Any] | None = None
-) -> None:
+def say(name: str, state: str, error: Problem | None, *, as_json: bool, job: Job | None = None) -> None:
     if as_json:
         line = {"file": name, "state": state, "error": error, "job": job}
         print_json(line)
         return
     detail = f": {error['message']}" if error else f", {job['chunks_done']} chunks" if job else ""
     out.print(f"{name} {state}{detail}", markup=False)
-    for failure in (job or {}).get("failures", ())[:20]:
+    for failure in (job["failures"] if job else [])[:20]:
         out.print(f"  {failure['source']}: {failure['error']['message']}", markup=False)
 
 
@@ -43,6 +44,6 @@ def print_sources(cited: dict[int, dict[str, Any]], passages: dict[int, dict[str
         out.print(f"    “{' '.join(citation['quote'].split())}”", markup=False)
 
 
-def place(found: dict[str, Any]) -> str:
+def place(found: Mapping[str, Any]) -> str:
     page = f"p. {found['page']}" if found["page"] else ""
     return ", ".join(part for part in (page, found["section"]) if part)

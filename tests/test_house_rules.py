@@ -1,8 +1,10 @@
 """The house, kept by tests: a rule without a check is a wish."""
 
 import ast
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -118,6 +120,21 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "docs" / "decisions" / "dependencies.md").read_text("utf-8").lower()
     wanted = [re.split(r"[\[>=<]", dependency)[0].lower() for dependency in project["dependencies"]]
     assert [name for name in wanted if name not in reasons] == []
+
+
+def test_the_blocking_client_is_made_of_the_other() -> None:
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(BIN / "python"), str(ROOT / ".ci" / "client.py"), "--check"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", ["client.py", "async_client.py", "client_wire.py", "client_values.py"])
+def test_a_client_needs_httpx_alone(path: str) -> None:
+    foreign = {name.split(".")[0] for name in imports(ROOT / "rag_api" / path)} - sys.stdlib_module_names
+    own = {name for name in imports(ROOT / "rag_api" / path) if name.startswith("rag_api")}
+    assert foreign <= {"httpx", "rag_api"}
+    assert own <= {"rag_api", "rag_api.client_values", "rag_api.client_wire", "rag_api.eventstream"}
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])

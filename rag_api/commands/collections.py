@@ -50,7 +50,7 @@ def create(name: Name, description: Description = "", embedder: Embedder = None,
 def show(name: Name, as_json: JsonOption = False) -> None:
     """Show a collection, and how many documents it has in which state."""
     with server(load_settings()) as client:
-        row = client.collection(name) | {"documents": _documents(client, name)}
+        row = {**client.collection(name), "documents": _documents(client, name)}
     if as_json:
         print_json(row)
         return

@@ -5,6 +5,7 @@ import typer
 from rich.table import Table
 
 from rag_api.attach import server
+from rag_api.client_values import Hit
 from rag_api.commands.options import CollectionOption, JsonOption
 from rag_api.core.hits import IndexedChunk, Passage
 from rag_api.core.packing import fit, fitting
@@ -95,8 +96,7 @@ def _own(settings: Settings, collection: str | None) -> dict[str, str]:
     if collection is None:
         return {}
     with server(settings) as client:
-        found: dict[str, str] = client.collection(collection)["prompts"]
-        return found
+        return client.collection(collection)["prompts"]
 
 
 def _print(message: Message) -> None:
@@ -105,7 +105,8 @@ def _print(message: Message) -> None:
     out.print()
 
 
-def _passage(hit: dict[str, Any]) -> Passage:
+def _passage(hit: Hit) -> Passage:
     index = int(hit["chunk_id"].rpartition(":")[2])
-    names = [name for name in IndexedChunk.__dataclass_fields__ if name != "index"]
-    return Passage(hit["rank"], IndexedChunk(index=index, **{name: hit[name] for name in names}), hit["score"], None)
+    names = set(IndexedChunk.__dataclass_fields__) - {"index"}
+    chunk: dict[str, Any] = {name: value for name, value in hit.items() if name in names}
+    return Passage(hit["rank"], IndexedChunk(index=index, **chunk), hit["score"], None)

@@ -3,12 +3,13 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rag_api.attach import server
 from rag_api.client import Client
+from rag_api.client_values import Job
 from rag_api.commands.options import JsonOption
 from rag_api.home import is_owned
 from rag_api.settings import load_settings
@@ -58,7 +59,7 @@ def purge(
         out.print("no file of the home holds the phrase")
 
 
-def _see_through(client: Client, job: dict[str, Any], what: str, *, waits: bool, as_json: bool) -> None:
+def _see_through(client: Client, job: Job, what: str, *, waits: bool, as_json: bool) -> None:
     with progress_bars(enabled=waits and not as_json and err.is_terminal) as progress:
         bar = progress.add_task(what, total=None)
         while waits and job["state"] not in FINAL_STATES:

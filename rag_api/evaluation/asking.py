@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_api.client import Client, ServerError
+from rag_api.client_values import Hits
 from rag_api.evaluation.configuration import Configuration
 from rag_api.evaluation.outcomes import Cited, Failure, Outcome, Said
 from rag_api.evaluation.questions import Question
@@ -53,7 +54,7 @@ class Target:
         scores: dict[str, float] = {}
         times_ms: dict[str, float] = {}
         failures: list[Failure] = []
-        found: dict[str, Any] = {"hits": [], "degraded": []}
+        found = Hits(hits=[], took_ms=0.0, degraded=[])
         said: Said | None = None
         if question.answerable:
             try:
@@ -71,7 +72,7 @@ class Target:
         hits = seen(question, found["hits"], wanted)
         return Outcome(question, scores, times_ms, hits, said, tuple(found["degraded"]), missing, tuple(failures))
 
-    def _search(self, question: Question) -> tuple[dict[str, Any], float]:
+    def _search(self, question: Question) -> tuple[Hits, float]:
         began = time.perf_counter()
         collection, options = self._configuration.collection, self._configuration.search_options()
         found = self._client.search(collection, question.text, **options)

@@ -16,6 +16,7 @@ from ingest.errors import IngestError
 from ingest.sandbox import ParserPool
 from ingest.split import Splitting
 from rag_api.client import Client, ServerError
+from rag_api.client_values import Job, Problem
 from rag_api.feeding.items import Item, LocalFile, Skipped, WebPage
 from rag_api.feeding.known import Known
 from rag_api.feeding.sending import Patience, Sender
@@ -152,7 +153,7 @@ class _Sample:
     """Keeps the jobs that were done."""
 
     def __init__(self) -> None:
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[Job] = []
 
     def found(self) -> None:
         pass
@@ -160,17 +161,15 @@ class _Sample:
     def skipped(self, name: str, reason: str, *, is_wrong: bool) -> None:
         pass
 
-    def progress(self, job: dict[str, Any]) -> None:
+    def progress(self, job: Job) -> None:
         pass
 
-    def ended(
-        self, name: str, state: str, error: dict[str, Any] | None = None, job: dict[str, Any] | None = None
-    ) -> None:
+    def ended(self, name: str, state: str, error: Problem | None = None, job: Job | None = None) -> None:
         if job and state == "done":
             self.jobs.append(job)
 
 
-def _spans(jobs: list[dict[str, Any]]) -> list[tuple[float, float]]:
+def _spans(jobs: list[Job]) -> list[tuple[float, float]]:
     return sorted((_seconds(job["started_at"]), _seconds(job["finished_at"])) for job in jobs)
 
 
@@ -183,5 +182,6 @@ def _covered(spans: list[tuple[float, float]]) -> float:
     return covered
 
 
-def _seconds(moment: str) -> float:
+def _seconds(moment: str | None) -> float:
+    assert moment, "a job that is done was started and finished"
     return datetime.fromisoformat(moment).timestamp()

@@ -4,6 +4,7 @@ from collections import Counter
 from types import TracebackType
 from typing import Any
 
+from rag_api.client_values import Job, Problem
 from rag_api.terminal import err, out, print_json, progress_bars, say
 
 
@@ -35,9 +36,7 @@ class Report:
         self.failures += is_wrong
         self._say(name, "skipped", {"code": "skipped", "message": reason})
 
-    def ended(
-        self, name: str, state: str, error: dict[str, Any] | None = None, job: dict[str, Any] | None = None
-    ) -> None:
+    def ended(self, name: str, state: str, error: Problem | None = None, job: Job | None = None) -> None:
         """`state`: a job's, an upload's, or `deleted`."""
         is_failure = state in ("failed", "cancelled", "rejected")
         self.counts["failed" if is_failure else state] += 1
@@ -48,7 +47,7 @@ class Report:
         self._bars.advance(self._files)
         self._say(name, state, error, job)
 
-    def progress(self, job: dict[str, Any]) -> None:
+    def progress(self, job: Job) -> None:
         self._running[job["job_id"]] = (job["chunks_done"], job["chunks_total"])
         done = self._chunks_done + sum(done for done, _ in self._running.values())
         total = self._chunks_done + sum(total for _, total in self._running.values())
@@ -62,7 +61,7 @@ class Report:
         if not self._as_json:
             out.print(words, markup=False)
 
-    def _say(self, name: str, state: str, error: dict[str, Any] | None, job: dict[str, Any] | None = None) -> None:
+    def _say(self, name: str, state: str, error: Problem | None, job: Job | None = None) -> None:
         say(name, state, error, as_json=self._as_json, job=job)
 
     def row(self, line: dict[str, Any], words: str) -> None:

@@ -5,14 +5,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from rag_api.client import Client, ServerError
+from rag_api.client_values import Job, Problem, UploadRow
 from rag_api.feeding.items import Batch, Item, Skipped, WebPage, batches, sendable
 from rag_api.terminal import err
 
 T = TypeVar("T")
-Row = dict[str, Any]
 REQUESTS_AT_ONCE = 4
 JOBS_IN_SIGHT = 2_000
 LOOK_AHEAD = 16
@@ -30,8 +30,8 @@ class Outcome(Protocol):
 
     def found(self) -> None: ...
     def skipped(self, name: str, reason: str, *, is_wrong: bool) -> None: ...
-    def progress(self, job: Row) -> None: ...
-    def ended(self, name: str, state: str, error: Row | None = None, job: Row | None = None) -> None: ...
+    def progress(self, job: Job) -> None: ...
+    def ended(self, name: str, state: str, error: Problem | None = None, job: Job | None = None) -> None: ...
 
 
 class Patience:
@@ -86,7 +86,7 @@ class Sender:
 
     def send(self, items: Iterator[Item]) -> None:
         """Returns when everything has ended. Memory is bounded: no more is read than is in flight or in work."""
-        flying: deque[Future[list[Row]]] = deque()
+        flying: deque[Future[list[UploadRow]]] = deque()
         pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="upload")
         try:
             for batch in batches(self._sendable(items)):
@@ -117,7 +117,7 @@ class Sender:
                 self._report.found()
             yield sendable(item, unread=self._unread)
 
-    def _upload(self, batch: Batch | WebPage) -> list[Row]:
+    def _upload(self, batch: Batch | WebPage) -> list[UploadRow]:
         try:
             if isinstance(batch, WebPage):
                 return [self._patience(lambda: self._post(batch))]
@@ -129,10 +129,10 @@ class Sender:
         except OSError as error:  # a file went away, or may not be read
             return self._singly(batch, "unreadable_file", f"can't be read: {error.strerror}")
 
-    def _post(self, page: WebPage) -> Row:
+    def _post(self, page: WebPage) -> UploadRow:
         return self._client.add_url(self._collection, page.url, source=page.source, title=page.title)
 
-    def _put(self, batch: Batch) -> list[Row]:
+    def _put(self, batch: Batch) -> list[UploadRow]:
         [first, *_] = batch.files
         return self._client.upload(
             self._collection,
@@ -142,14 +142,15 @@ class Sender:
             metadata=batch.metadata,
         )
 
-    def _singly(self, batch: Batch | WebPage, code: str, message: str) -> list[Row]:
+    def _singly(self, batch: Batch | WebPage, code: str, message: str) -> list[UploadRow]:
         """The files of a batch that failed as a whole, each on its own."""
         if isinstance(batch, Batch) and len(batch.files) > 1:
             return [row for file in batch.files for row in self._upload(Batch([file], batch.metadata))]
         name = batch.url if isinstance(batch, WebPage) else batch.files[0].name
-        return [{"filename": name, "job_id": None, "status": "rejected", "error": {"code": code, "message": message}}]
+        problem = Problem(code=code, message=message)
+        return [UploadRow(document_id=None, filename=name, job_id=None, status="rejected", error=problem)]
 
-    def _accept(self, rows: list[Row]) -> None:
+    def _accept(self, rows: list[UploadRow]) -> None:
         for row in rows:
             if row["job_id"]:
                 self._waiting[row["job_id"]] = row["filename"]
