@@ -30,6 +30,7 @@ from rag_api.web import (
     jobs,
     mcp,
     openai,
+    pacing,
     search,
     site,
     system,
@@ -81,6 +82,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     for wire in (openai.router, front_ends.router):
         app.include_router(wire, dependencies=[Depends(authenticate)])
     app.include_router(system.router)
+    app.include_router(pacing.router)
     app.include_router(site.routes())
     app.router.routes.append(Route(mcp.McpEndpoint.path, mcp.McpEndpoint()))
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)

