@@ -29,4 +29,4 @@ def compile_lock(output: Path, *extra: str) -> None:
 
 if __name__ == "__main__":
     compile_lock(Path("requirements.lock"))
-    compile_lock(Path("requirements-dev.lock"), "--extra", "dev")
+    compile_lock(Path("requirements-dev.lock"), "--extra", "dev", "--extra", "ui")

@@ -7,6 +7,7 @@ import typer
 from rag_api.client import ServerError
 from rag_api.commands.ask import ask
 from rag_api.commands.collections import collections
+from rag_api.commands.demo import demo
 from rag_api.commands.doctor import doctor
 from rag_api.commands.documents import documents
 from rag_api.commands.eval import evaluate
@@ -31,6 +32,7 @@ app.add_typer(prompts, name="prompts")
 app.command()(reindex)
 app.command()(purge)
 app.command()(mcp)
+app.command()(demo)
 app.command()(doctor)
 
 
