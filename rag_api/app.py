@@ -30,6 +30,7 @@ from rag_api.web import (
     jobs,
     mcp,
     openai,
+    openapi,
     pacing,
     search,
     site,
@@ -85,6 +86,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     app.include_router(pacing.router)
     app.include_router(site.routes())
     app.router.routes.append(Route(mcp.McpEndpoint.path, mcp.McpEndpoint()))
+    app.openapi = openapi.described(app.openapi)  # type: ignore[method-assign]
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
     if not app.state.admin_key:
         app.add_middleware(LocalOnly)
