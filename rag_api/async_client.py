@@ -64,8 +64,12 @@ class AsyncClient:
             raise wire.unreached(self._http.base_url, error) from error
         if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
             raise wire.error_of(response)
-        found: Readiness = response.json()
+        found: Readiness = wire.json_of(response)
         return found
+
+    async def version(self) -> str:
+        """Of the server; empty from one that does not tell."""
+        return str((await self._call("GET", "/livez")).get("version", ""))
 
     async def upload(
         self,
@@ -228,7 +232,7 @@ class AsyncClient:
                 return
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        return (await self._send(method, path, **options)).json()
+        return wire.json_of(await self._send(method, path, **options))
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -64,8 +64,12 @@ class Client:
             raise wire.unreached(self._http.base_url, error) from error
         if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
             raise wire.error_of(response)
-        found: Readiness = response.json()
+        found: Readiness = wire.json_of(response)
         return found
+
+    def version(self) -> str:
+        """Of the server; empty from one that does not tell."""
+        return str(self._call("GET", "/livez").get("version", ""))
 
     def upload(
         self,
@@ -223,7 +227,7 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        return self._send(method, path, **options).json()
+        return wire.json_of(self._send(method, path, **options))
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

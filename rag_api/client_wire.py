@@ -55,6 +55,15 @@ def error_of(response: httpx.Response) -> ServerError:
         return ServerError(message, code="unknown", status=response.status_code)
 
 
+def json_of(response: httpx.Response) -> Any:
+    """Raises ServerError for what is no JSON."""
+    try:
+        return response.json()
+    except ValueError as error:
+        message = f"{response.url} answers with something that is no JSON; is it another program's address?"
+        raise ServerError(message, code="unknown", status=response.status_code) from error
+
+
 def unreached(base_url: httpx.URL, error: httpx.HTTPError) -> ServerError:
     message = f"the server at {base_url} can't be reached ({type(error).__name__}: {error})"
     return ServerError(message, code="unreachable", status=0)

@@ -11,7 +11,7 @@ import httpx
 from rag_api.client import Client, ServerError
 from rag_api.doctor_backends import Wrong, chroma, descriptors, embedder, port
 from rag_api.doctor_models import examine_models
-from rag_api.doctor_way import examine_way
+from rag_api.doctor_way import examine_way, same
 from rag_api.errors import RagError
 from rag_api.home import is_owned, make_home, serving
 from rag_api.settings import Settings
@@ -89,10 +89,11 @@ def _server(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with Client(owner.url, key=settings.admin_key.get_secret_value(), timeout_s=10) as client:
-            found = client.readiness()
+            found, version = client.readiness(), client.version()
     except ServerError as error:
         yield Finding("server", False, str(error))
         return
     yield Finding("server", found["status"] == "ready", f"{owner.url} is {found['status']}")
+    yield Finding("version", *same(version))
     for name, said in found["checks"].items():
         yield Finding(f"server: {name}", said in ("ok", "unknown"), said)

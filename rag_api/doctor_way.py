@@ -38,20 +38,28 @@ class Way:
 
 def examine_way(url: str, key: str) -> list[tuple[str, bool, str]]:
     """For each check its name, whether it is right, and what there is to say."""
-    found: list[tuple[str, bool, str]] = []
     try:
         with Client(url, key=key, timeout_s=TIMEOUT_S) as client:
-            ready = client.readiness()
+            ready, version = client.readiness(), client.version()
             client.stats()
-        found += [("server", ready["status"] == "ready", f"{url} is {ready['status']}")]
-        found += [(f"server: {name}", said in ("ok", "unknown"), said) for name, said in ready["checks"].items()]
+    except ServerError as error:
+        return [("server", False, _reason(url, key, error))]
+    found = [("server", ready["status"] == "ready", f"{url} is {ready['status']}")]
+    found += [(f"server: {name}", said in ("ok", "unknown"), said) for name, said in ready["checks"].items()]
+    found += [("version", *same(version))]
+    try:
         plain, packed = (read_way(url, key, coding) for coding in CODINGS)
     except ServerError as error:
-        return [*found, ("server", False, _reason(url, key, error))]
-    version = str(plain.told.get("version", "unknown"))
-    is_same = version == __version__
-    skew = "" if is_same else f", this command is {__version__}: update the older one"
-    return [*found, ("version", is_same, f"the server is {version}{skew}"), ("events", *judge(plain, packed))]
+        return [*found, ("events", False, _reason(url, key, error))]
+    return [*found, ("events", *judge(plain, packed))]
+
+
+def same(version: str) -> tuple[bool, str]:
+    """Whether a server is of the version that this is."""
+    if version == __version__:
+        return True, f"the server is {version}"
+    said = f"the server is {version or 'of an unknown version'}, this command is {__version__}"
+    return False, f"{said}: update the older one, and start it again"
 
 
 def read_way(url: str, key: str, coding: str) -> Way:

@@ -57,6 +57,7 @@ def configure_logging(*, process: str, level: str, as_json: bool) -> None:
         "uvicorn.error",
         "uvicorn.access",
         "sentence_transformers",
+        "mcp",
         "alembic",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Depends, Request
 
-from rag_api import __version__
 from rag_api.web.deps import authenticate
 from rag_api.web.dialects.wire import event
 from rag_api.web.sse import HEADERS
@@ -22,7 +21,7 @@ router = APIRouter(prefix="/api/v1/pace", tags=["system"], dependencies=[Depends
 async def pace(request: Request) -> EventStream:
     """Ten events, a fifth of a second apart, with the headers of an answer; the first says how the request came."""
     seen = {name: request.headers[name] for name in SEEN if name in request.headers}
-    first = {"version": __version__, "http_version": request.scope["http_version"], "headers": seen, "pace_s": PACE_S}
+    first = {"http_version": request.scope["http_version"], "headers": seen, "pace_s": PACE_S}
 
     async def ticks() -> AsyncGenerator[bytes, None]:
         for number in range(TICKS):

@@ -6,6 +6,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from rag_api import __version__
 from rag_api.web.deps import Wired, authenticate
 
 router = APIRouter(tags=["system"])
@@ -40,7 +41,7 @@ class UsageReportOut(BaseModel):
 @router.get("/livez")
 async def livez() -> dict[str, str]:
     """The process answers."""
-    return {"status": "ok"}
+    return {"status": "ok", "version": __version__}
 
 
 @router.get("/readyz")

@@ -16,7 +16,8 @@ from rag_api import __version__
 from rag_api.doctor_way import Way, judge
 from rag_api.supervise import bind
 from tests.cutting_proxy import cutting_proxy
-from tests.processes import BIN, Service, clean_env
+from tests.processes import BIN, Backends, Service, clean_env
+from tests.web_server import Reply, serve_site
 
 START_S = 20.0
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
@@ -116,6 +117,19 @@ def test_a_server_that_is_away_or_another_program_is_told(service: Service, tmp_
     is_right, said = doctor(tmp_path, f"http://127.0.0.1:{port}")["server"]
     assert not is_right
     assert "can't be reached" in said
+    with serve_site() as site:
+        site.pages["*"] = Reply(b"<html>")
+        is_right, said = doctor(tmp_path, site.url)["server"]
+    assert not is_right
+    assert "another program" in said
+
+
+def test_a_wrong_key_is_told(backends: Backends, tmp_path: Path) -> None:
+    with Service.start(tmp_path / "served", {**backends.env, "RAG_ADMIN_KEY": "sesame"}) as service:
+        is_right, said = doctor(tmp_path, service.url, RAG_ADMIN_KEY="wrong")["server"]
+        assert not is_right
+        assert "check RAG_ADMIN_KEY" in said
+        assert doctor(tmp_path, service.url, RAG_ADMIN_KEY="sesame")["events"][0]
 
 
 def test_compression_is_blamed_where_only_who_asks_for_it_waits() -> None:
