@@ -138,7 +138,7 @@ REPLIES: Mapping[str, tuple[str, Any]] = {
     ),
     f"POST {_DOCUMENT}/ingest": (JSON, _UPLOADED),
     "GET /api/v1/usage": (JSON, {"since": WHEN, "total": USAGE, "days": [USAGE | {"day": WHEN[:10]}]}),
-    "GET /livez": (JSON, {"status": "ok"}),
+    "GET /livez": (JSON, {"status": "ok", "version": "0.1.0"}),
     "GET /readyz": (JSON, {"status": "ready", "checks": {"catalogue": "ok", "embedder": "ok", "worker": "ok"}}),
     "GET /metrics": ("text/plain", 'rag_requests_total{route="/livez",method="GET",status="200"} 1.0'),
     "GET /api/v1/stats": (
