@@ -30,7 +30,8 @@ def admin(page: Page, url: str) -> None:
     page.goto(f"{url}/admin")
     page.locator("#documents tr", has_text="staff-handbook.md").locator("a").click()
     page.click(".chunk-button >> nth=3")
-    page.wait_for_selector("#chunk:not(:empty)")
+    page.wait_for_selector(".chunk-button[data-index='3'][aria-pressed=true]")
+    page.evaluate("document.querySelector('#scroller').scrollTop = 0")
 
 
 def take(url: str) -> None:

@@ -128,6 +128,7 @@ def test_chunks_are_set_off_in_the_text_exactly_as_they_were_cut(service: Servic
     page.get_by_role("button", name="Show more below").click()
     assert page.text_content(".cut-text") == content
     shaded = "name => [...CSS.highlights.get(name)].map(String)"
+    assert page.evaluate(shaded, "cut-chosen") == [chunks[1]["text"]]
     for shade, first in (("cut-even", 0), ("cut-odd", 1)):
         assert page.evaluate(shaded, shade) == [chunk["text"] for chunk in chunks[first::2]]
 
@@ -175,6 +176,10 @@ def test_a_search_is_explained_in_a_table(service: Service, tabs: Tabs, name: st
     page.keyboard.press("Enter")
     expect(page.locator(".hit")).to_have_count(2)
     found = service.http.post(f"/api/v1/collections/{name}/search", json=question).json()
+    for item, hit in zip(page.locator(".hit").all(), found["hits"], strict=True):
+        expect(item.locator("p")).to_have_count(3)
+        assert item.locator(".hit-text").text_content() == hit["text"]
+        assert (item.inner_text().splitlines()[-1]).startswith(f"score {hit['score']:.3f}")
     candidates = found["explain"]["candidates"]
     rows = page.locator("#candidates tbody tr")
     expect(rows).to_have_count(len(candidates))

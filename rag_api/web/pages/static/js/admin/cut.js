@@ -94,6 +94,9 @@ export class CutText {
       shades[chunk.index % 2].add(range);
     }
     SHADES.forEach((name, i) => CSS.highlights.set(name, shades[i]));
+    const chosen = new Range();
+    chosen.selectNodeContents(this.#mark);
+    CSS.highlights.set("cut-chosen", Object.assign(new Highlight(chosen), { priority: 1 })); // above the others
   }
 
   #place(unit, isStart) {

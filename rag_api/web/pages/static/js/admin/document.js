@@ -14,7 +14,7 @@ const CHUNKS_AT_ONCE = 200;
 export class DocumentView {
   title = "Document";
   #app;
-  #place = el("div", {});
+  #place = el("div", { class: "document" });
   #collection;
   #id;
   #wanted = 0;
@@ -199,7 +199,7 @@ export class DocumentView {
 
 function chunkButton(chunk, choose) {
   const size = `${number(chunk.end - chunk.start)} characters`;
-  const where = [placeOf(chunk), size].filter(Boolean).join(" · ");
+  const where = [size, placeOf(chunk)].filter(Boolean).join(" · ");
   return el(
     "button",
     {

@@ -116,7 +116,7 @@ function hitItem(collection, hit) {
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name} ${score(value)}`);
   const also =
-    hit.also.length &&
+    hit.also.length > 0 &&
     el("p", {
       class: "quiet",
       text: `The same text: ${hit.also.map(({ title, source }) => title || source).join(", ")}`,
