@@ -15,7 +15,7 @@ from rag_api.core.packing import Window, fit, pack, pack_history
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
-from rag_api.errors import Unavailable
+from rag_api.errors import InvalidRequest, Unavailable
 from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
@@ -33,7 +33,7 @@ RETRIEVALS = 24  # at once: of hundreds that ask together, the first then need n
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """`said`: the turns before, of a conversation that somebody else keeps."""
+    """`said`: the turns before, of a conversation that somebody else keeps. `model`: that is to answer."""
 
     question: str
     collection: str
@@ -44,6 +44,7 @@ class Ask:
     instructions: str | None = None
     sampling: Sampling = DEFAULT_SAMPLING
     reasoning: bool = False
+    model: str | None = None
     conversation_id: str | None = None
     again: str | None = None
     said: tuple[PastTurn, ...] = ()
@@ -108,6 +109,9 @@ class Answerer:
     async def answer(self, ask: Ask) -> Run:
         """A run that has begun. Raises what is wrong with the question itself: CollectionNotFound, QuestionTooLong …"""
         began = time.perf_counter()
+        model = self._model.name
+        if ask.model not in (None, model):
+            raise InvalidRequest(f"model: this server answers with {model!r}; name that, or leave it out")
         row = await self._library.collection(ask.collection)
         prompts = self._prompts.of(row.prompts)
         if window := self._options.window:
@@ -121,13 +125,7 @@ class Answerer:
             await self._work_or_repeat(run, asked)
 
         started = Started(
-            answer_id,
-            place.conversation_id,
-            ask.collection,
-            self._model.name,
-            ask.question,
-            place.parent_id,
-            prompts.version,
+            answer_id, place.conversation_id, ask.collection, model, ask.question, place.parent_id, prompts.version
         )
         return self._runs.start(answer_id, work, started)
 
@@ -156,6 +154,7 @@ class Answerer:
             ask.mode,
             ask.filter,
             ask.dense_weight,
+            ask.groups,
             same_text=1,
             joined=not options.quotes,
         )

@@ -31,6 +31,7 @@ async def ask(body: AskIn, services: Wired, cache_control: Annotated[str, Header
             instructions=body.instructions,
             sampling=Sampling(body.temperature, body.max_tokens),
             reasoning=body.reasoning,
+            model=body.model,
             conversation_id=body.conversation_id,
             again=body.again,
             may_repeat="no-store" not in cache_control.lower(),

@@ -136,6 +136,14 @@ def test_a_wrong_question_is_422_before_a_stream_begins(hill: Service, body: dic
     assert part in reply.json()["error"]["message"]
 
 
+def test_the_model_that_serves_may_be_named(hill: Service) -> None:
+    body = {"question": QUESTION, "stream": False, "model": "extractive"}
+    assert hill.http.post("/api/v1/answers", json=body).json()["model"] == "extractive"
+    refused = hill.http.post("/api/v1/answers", json=body | {"model": "another"})
+    assert refused.status_code == 422
+    assert "answers with 'extractive'" in refused.json()["error"]["message"]
+
+
 def test_an_unknown_collection_is_a_real_404_before_a_stream_begins(hill: Service) -> None:
     reply = hill.http.post("/api/v1/answers", json={"question": "x", "collection": "atlantis"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "collection_not_found")
