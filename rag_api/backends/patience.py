@@ -17,6 +17,7 @@ class Patience:
     def __init__(self, due: Callable[[], float]) -> None:
         self._due = due
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = 0.0
         self._waiting: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._is_over = False
@@ -25,7 +26,8 @@ class Patience:
         self._waiting = task = asyncio.current_task()
         assert task
         self._cancelling = task.cancelling()
-        if self._timer is None:
+        if self._timer is None or self._due() < self._looks_at:  # the moment may have been brought forward
+            self.end()
             self._look()
 
     def __exit__(
@@ -46,7 +48,8 @@ class Patience:
     def _look(self) -> None:
         """Its time may have been moved; nobody may be waiting just now."""
         self._timer = None
-        left_s = self._due() - time.monotonic()
+        self._looks_at = self._due()
+        left_s = self._looks_at - time.monotonic()
         if left_s > 0:
             self._timer = asyncio.get_running_loop().call_later(left_s, self._look)
         elif self._waiting:

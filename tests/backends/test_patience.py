@@ -59,3 +59,17 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     patience.end()
+
+
+async def test_a_moment_that_is_brought_forward_is_kept() -> None:
+    due = time.monotonic() + 60  # as for a first token, and after it for the next
+    patience = Patience(lambda: due)
+    with patience:
+        await asyncio.sleep(0)
+    due = time.monotonic() + 0.01
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(LIMIT_S) as limit:
+            with patience:
+                await asyncio.Event().wait()
+    assert not limit.expired()
+    patience.end()
