@@ -1,7 +1,7 @@
 // One document: what is known of it, how it was cut, and what can be done with it.
 
-import { content, fileLink, needsKey, openFile } from "../chat/document.js";
 import { call } from "../shared/api.js";
+import { content, fileLink, needsKey, openFile } from "../shared/document.js";
 import { el, toast } from "../shared/dom.js";
 import { CutText } from "./cut.js";
 import { deleted } from "./documents.js";

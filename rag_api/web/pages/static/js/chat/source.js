@@ -1,8 +1,8 @@
 // The source beside the answer: the document's text with the cited characters set off.
 
+import { about, content, fileLink, needsKey, openFile } from "../shared/document.js";
 import { byId, el, iconButton, toast } from "../shared/dom.js";
 import { slice } from "../shared/points.js";
-import { about, content, fileLink, needsKey, openFile } from "./document.js";
 import { Excerpt } from "./excerpt.js";
 import { placeOf, titleOf, verdictOf } from "./words.js";
 

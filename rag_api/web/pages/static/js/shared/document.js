@@ -1,7 +1,7 @@
 // A document's text and file, as the interface gives them.
 
-import { API, bearer, call, request } from "../shared/api.js";
-import { givenKey } from "../shared/key.js";
+import { API, bearer, call, request } from "./api.js";
+import { givenKey } from "./key.js";
 
 const READ_AT_ONCE = 8_000_000; // bytes; larger texts are fetched when somebody wants more than the passage
 
