@@ -26,6 +26,7 @@ from rag_api.web import (
     conversations,
     documents,
     errors,
+    evaluations,
     front_ends,
     jobs,
     mcp,
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         answers.router,
         conversations.router,
         conversations.feedback,
+        evaluations.router,
     ):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
     for wire in (openai.router, front_ends.router):

@@ -18,7 +18,8 @@ RagError
 │   ├── JobNotFound
 │   ├── ModelNotFound            no collection goes by the name of the model
 │   ├── AnswerNotFound
-│   └── ConversationNotFound
+│   ├── ConversationNotFound
+│   └── EvaluationNotFound
 ├── CollectionExists
 ├── JobRunning                   another one of its kind is at it
 ├── JobFinished                  too late to cancel, too early to retry
@@ -152,6 +153,11 @@ class AnswerNotFound(NotFound):
 class ConversationNotFound(NotFound):
     def __init__(self, conversation_id: str) -> None:
         super().__init__(f"there is no conversation {conversation_id!r}; GET /api/v1/conversations lists them")
+
+
+class EvaluationNotFound(NotFound):
+    def __init__(self, evaluation_id: str) -> None:
+        super().__init__(f"there is no evaluation {evaluation_id!r}; GET /api/v1/evaluations lists them")
 
 
 class CollectionExists(RagError):

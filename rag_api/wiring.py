@@ -15,11 +15,13 @@ from rag_api.backends.guarded import GuardedModel
 from rag_api.backends.http import open_caller
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
+from rag_api.backends.reports import ReportFiles
 from rag_api.core.ports import LanguageModel
 from rag_api.db.database import Database
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import ConversationOptions, Conversations
+from rag_api.services.evaluations import Evaluations
 from rag_api.services.feedback import Feedback
 from rag_api.services.feeds import Feeds
 from rag_api.services.gatekeeper import Gatekeeper
@@ -66,6 +68,7 @@ class Services:
     conversations: Conversations
     feedback: Feedback
     usage: UsageBook
+    evaluations: Evaluations
     health: Health
     wires: Wires
 
@@ -132,7 +135,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
         feeds = Feeds(library, make_fetcher(settings))
         jobs, reingestion = Jobs(stores.db, stores.embedders), Reingestion(stores.db, stores.files, _doorbell(settings))
-        told = (Feedback(answer_log, runs), UsageBook(answer_log))
+        told = (Feedback(answer_log, runs), UsageBook(answer_log), Evaluations(stores.db, report_files(settings)))
         reading = (retriever, answerer, gatekeeper, runs, conversations, *told)
         wires = open_wires(library, stores.embedders, runs, None if quotes else model)
         yield Services(library, feeds, reingestion, stores.files, jobs, *reading, health, wires)
@@ -166,12 +169,16 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         labours: dict[str, Labour] = {
             "ingest": Ingestion(db, files, parsers, sink, pipelines),
             "reindex": Reindexing(db, pipelines, share=options.reindex_share),
-            "purge": Purging(db, upkeep, reconciler, sink, answer_log=answer_log),
+            "purge": Purging(db, upkeep, reconciler, sink, answer_log=answer_log, reports=report_files(settings)),
         }
         ingestor = Ingestor(
             db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
         )
         yield WorkerServices(ingestor, upkeep)
+
+
+def report_files(settings: Settings) -> ReportFiles:
+    return ReportFiles(settings.home / "evaluations")
 
 
 def make_fetcher(settings: Settings) -> Fetcher:

@@ -11,13 +11,15 @@ from rich.progress import Progress, TaskID
 from rag_api.attach import server
 from rag_api.commands.options import CollectionOption
 from rag_api.evaluation.gate import UncheckableGate
+from rag_api.evaluation.keeping import keep
 from rag_api.evaluation.measuring import Drawn, NothingToMeasure, measure
 from rag_api.evaluation.page import page
 from rag_api.evaluation.planning import STDOUT, Wanted, make_plan
 from rag_api.evaluation.report import Report
 from rag_api.evaluation.table import print_report
-from rag_api.settings import load_settings
+from rag_api.settings import Settings, load_settings
 from rag_api.terminal import err, out, progress_bars
+from rag_api.wiring import report_files
 
 LINES = 10  # of progress where there is no terminal
 
@@ -86,20 +88,21 @@ def evaluate(  # noqa: PLR0917 - the command line's own
     for file in (save_questions, html_file, Path(json_file)):
         if file and ((file.is_dir() and file != Path()) or not file.absolute().parent.is_dir()):
             raise typer.BadParameter(f"{file} can't be written: it is a folder, or its folder is not there")
-    report, drawn = _measured(wanted)
+    loaded = load_settings()
+    report, drawn = _measured(wanted, loaded)
     if save_questions:
         lines = [json.dumps(question.as_json(), ensure_ascii=False) for question in drawn.questions]
         save_questions.write_text("\n".join(lines) + "\n", "utf-8")
     _write(report, json_file, html_file)
+    _keep(report, loaded)
     _exit(report, says=json_file == STDOUT)
 
 
-def _measured(wanted: Wanted) -> tuple[Report, Drawn]:
+def _measured(wanted: Wanted, loaded: Settings) -> tuple[Report, Drawn]:
     try:
         plan = make_plan(wanted)
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
-    loaded = load_settings()
     try:
         with _progress() as tell:
             return measure(plan, wanted, loaded, home=lambda: server(loaded), tell=tell)
@@ -120,6 +123,16 @@ def _write(report: Report, json_file: str, html_file: Path | None) -> None:
     if json_file:
         Path(json_file).write_text(text + "\n", "utf-8")
     print_report(report, out)
+
+
+def _keep(report: Report, loaded: Settings) -> None:
+    """In the home, where there is one."""
+    if not loaded.home.is_dir():
+        return
+    try:
+        err.print(f"kept as {keep(report, report_files(loaded))}; the admin page shows it", markup=False)
+    except OSError as error:
+        err.print(f"not kept in {loaded.home}: {error.strerror or error}", markup=False)
 
 
 def _exit(report: Report, *, says: bool) -> None:

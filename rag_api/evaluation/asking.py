@@ -107,7 +107,7 @@ class Target:
             is_exact = text[citation["start"] : citation["end"]] == citation["quote"]
         except ServerError as error:
             failures.append(Failure("quotes", error.code, str(error)))
-        return Cited(citation["quote"], citation["verdict"], is_exact)
+        return Cited(citation["quote"], citation["verdict"], is_exact, citation["document_id"])
 
 
 def ask_all(

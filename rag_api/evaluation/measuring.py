@@ -17,6 +17,7 @@ from rag_api.evaluation.phrasing import Phrased, phrase
 from rag_api.evaluation.planning import Plan, Side, Wanted
 from rag_api.evaluation.questions import Question
 from rag_api.evaluation.report import FLATTERS, PHRASED, Report, make_report
+from rag_api.home import serving
 from rag_api.settings import Settings
 from rag_api.wiring import open_writer
 
@@ -71,7 +72,13 @@ def measure(
         ]
     theirs = runs[1] if plan.theirs else plan.earlier
     report = make_report(runs[0], theirs, origin=drawn.origin, notes=notes, seed=wanted.seed)
-    return replace(report, gate=_gate(plan, wanted, runs[0])), drawn
+    ours = [there.ids for there, side in zip(documents, sides, strict=True) if _is_home(side.base, settings)]
+    return replace(report, gate=_gate(plan, wanted, runs[0]), documents=frozenset().union(*ours)), drawn
+
+
+def _is_home(base: str, settings: Settings) -> bool:
+    owner = serving(settings.home)
+    return not base or (owner is not None and owner.url.rstrip("/") == base.rstrip("/"))
 
 
 def _gate(plan: Plan, wanted: Wanted, run: Run) -> list[Finding]:

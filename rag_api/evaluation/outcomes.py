@@ -44,6 +44,7 @@ class Cited:
     quote: str
     verdict: str
     is_exact: bool | None
+    document_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

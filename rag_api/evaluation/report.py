@@ -35,7 +35,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`origin`: where the questions come from; `notes`: what a reader must know before believing a figure."""
+    """`origin`: where the questions come from; `notes`: what a reader must know before believing a figure.
+
+    `documents`: those of this home among what it was measured on.
+    """
 
     ours: Measured
     theirs: Measured | None
@@ -44,6 +47,7 @@ class Report:
     origin: str
     notes: tuple[str, ...]
     seed: int
+    documents: frozenset[str] = frozenset()
 
     @property
     def failures(self) -> int:

@@ -1,5 +1,8 @@
 """Deleted means gone: what the indexes and the catalogue no longer show is taken out of their files as well."""
 
+import asyncio
+from typing import Protocol
+
 from rag_api.db import collections, generations
 from rag_api.db.database import Database
 from rag_api.db.rows import JobRow
@@ -10,15 +13,29 @@ from rag_api.services.reconciler import Reconciler
 from rag_api.services.upkeep import Upkeep
 
 
+class Reports(Protocol):
+    """Of evaluations, which show texts of documents beside their figures."""
+
+    def forget_texts(self) -> None: ...
+
+
 class Purging:
     def __init__(
-        self, db: Database, upkeep: Upkeep, reconciler: Reconciler, sink: CatalogueSink, *, answer_log: Database
+        self,
+        db: Database,
+        upkeep: Upkeep,
+        reconciler: Reconciler,
+        sink: CatalogueSink,
+        *,
+        answer_log: Database,
+        reports: Reports,
     ) -> None:
         self._db = db
         self._answer_log = answer_log
         self._upkeep = upkeep
         self._reconciler = reconciler
         self._sink = sink
+        self._reports = reports
 
     async def work(self, job: JobRow, progress: Progress) -> None:
         """Everything that was deleted before this began is in no file of the home when it returns.
@@ -33,6 +50,7 @@ class Purging:
                 removed = await collections.fact(db, REMOVED_FACT)
                 rows = await generations.alive(db)
             if removed:
+                await asyncio.to_thread(self._reports.forget_texts)
                 progress.stage("words")
                 for row in rows:
                     async with self._sink.turn:

@@ -1,10 +1,15 @@
 """Outcomes and runs for tests."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rag_api.backends.reports import ReportFiles
+from rag_api.evaluation.gate import Finding
+from rag_api.evaluation.keeping import keep
 from rag_api.evaluation.outcomes import Cited, Failure, Outcome, Run, Said, Seen
 from rag_api.evaluation.questions import Question
+from rag_api.evaluation.report import make_report
 
 
 def hit(document: str, text: str = "", *, also: Sequence[str] = (), rank: int = 1) -> dict[str, Any]:
@@ -43,3 +48,10 @@ def run(outcomes: Sequence[Outcome], *, name: str = "this run", **changes: Any) 
         "outcomes": tuple(outcomes),
     }
     return Run(**{**given, **changes})
+
+
+def kept(home: Path, ours: Run, theirs: Run | None = None, *, origin: str = "questions.jsonl") -> str:
+    """The id of a report that the home keeps, as `rag eval` has it kept."""
+    gate = [Finding("ndcg@10", False, "ndcg@10 is 0.0 %, wanted >= 90.0 %")]
+    report = make_report(ours, theirs, origin=origin, notes=("It was <b>late</b>.",), seed=0, gate=gate)
+    return keep(report, ReportFiles(home / "evaluations"))

@@ -1,6 +1,7 @@
 """`rag eval` through its command line, with real servers."""
 
 import json
+import re
 import subprocess
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -86,6 +87,33 @@ def test_questions_are_measured_with_answers_and_reported_in_all_forms(
     assert never["hits"] == []
     assert never["scores"]["refused_rightly"] == (never["answer"]["outcome"] == "no_answer")
     ElementTree.fromstring(page.read_text("utf-8"))
+    kept_by_server(town, done, found, page)
+
+
+def kept_by_server(town: Service, done: subprocess.CompletedProcess[str], found: dict[str, Any], page: Path) -> None:
+    """What the server that owns the home shows of the evaluation: the same."""
+    [name] = re.findall(r"kept as (eval_\w+)", done.stderr)
+    path = f"/api/v1/evaluations/{name}"
+    listed = next(one for one in every_evaluation(town) if one["evaluation_id"] == name)
+    assert (listed["figures"], listed["counts"], listed["is_whole"]) == (found["figures"], found["counts"], True)
+    assert "documents" not in listed
+    assert town.http.get(path).json() == found
+    shown = town.http.get(f"{path}/page")
+    assert shown.text == page.read_text("utf-8")
+    assert shown.headers["content-type"].startswith("text/html")
+    assert {"sandbox", "default-src 'none'"} <= set(shown.headers["content-security-policy"].split("; "))
+
+
+def every_evaluation(service: Service) -> list[dict[str, Any]]:
+    """One at a time, by the cursor."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = service.http.get("/api/v1/evaluations", params={"limit": 1, **({"cursor": cursor} if cursor else {})})
+        items += page.raise_for_status().json()["items"]
+        cursor = page.json()["next_cursor"]
+    assert [one["evaluation_id"] for one in items] == sorted((one["evaluation_id"] for one in items), reverse=True)
+    return items
 
 
 def test_two_ways_of_asking_are_compared_and_an_earlier_report_is_met_again(
@@ -261,3 +289,32 @@ def test_a_search_that_fails_is_counted_and_shown_and_fails_the_command(
     assert "When did the paper mill close?: search failed: a queue is full" in done.stdout
     assert "1 requests failed" in done.stderr
     assert "a queue is full" in page.read_text("utf-8")
+
+
+def test_a_report_goes_with_the_documents_that_it_shows_and_its_figures_stay(town: Service, tmp_path: Path) -> None:
+    name = town.collection("gone")
+    town.ingest(name, {"gate.txt": b"The north gate is closed at nightfall by a porter called Anselm."})
+    path = lines(tmp_path / "q.jsonl", [{"question": "Who closes the north gate?", "source": "gate.txt"}])
+    names = []
+    for _ in range(2):
+        done = evaluate(town.home, path, "-c", name)
+        names += re.findall(r"kept as (eval_\w+)", done.stderr)
+    folders = [town.home / "evaluations" / one for one in names]
+    assert all("Anselm" in (folder / "report.json").read_text("utf-8") for folder in folders)
+    [row] = town.http.get(f"/api/v1/collections/{name}/documents").json()["items"]
+    town.http.delete(f"/api/v1/collections/{name}/documents/{row['document_id']}").raise_for_status()
+    for part in ("", "/page"):
+        refused = town.http.get(f"/api/v1/evaluations/{names[0]}{part}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (410, "content_gone")
+    town.finished(town.http.post("/api/v1/purge").json()["job_id"])
+    assert [file.name for folder in folders for file in folder.iterdir()] == ["figures.json"] * 2
+    assert not any("Anselm" in (folder / "figures.json").read_text("utf-8") for folder in folders)
+    listed = {one["evaluation_id"]: one for one in every_evaluation(town)}
+    assert [(listed[one]["is_whole"], bool(listed[one]["figures"])) for one in names] == [(False, True)] * 2
+
+
+def test_an_evaluation_that_is_not_there_is_told(town: Service) -> None:
+    for name in ("eval_20200101T000000000000", "eval_x", "..%2f..%2fcatalogue.db", "lexical"):
+        refused = town.http.get(f"/api/v1/evaluations/{name}")
+        assert refused.status_code == 404, name
+    assert town.http.get("/api/v1/evaluations?cursor=nonsense").json()["error"]["code"] == "invalid_cursor"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from tests.evaluation.values import full_outcome, kept, run
 from tests.processes import Service
 
 
@@ -25,6 +26,7 @@ def test_replies_fulfil_their_schemas(service: Service, document: dict[str, Any]
     question = {"question": "Who approves a claim above 400 pounds?", "stream": False, "conversation_id": "new"}
     answer = http.post("/api/v1/answers", json=question)
     held = {
+        "evaluation_id": kept(service.home, run([full_outcome()])),
         "collection": "default",
         "document_id": http.get("/api/v1/collections/default/documents").json()["items"][0]["document_id"],
         "job_id": http.get("/api/v1/jobs").json()["items"][0]["job_id"],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.evaluation.values import full_outcome, kept, run
 from tests.pages.conftest import PHONE, Tabs, fits
 from tests.processes import Service
 
@@ -249,7 +250,7 @@ def test_a_hostile_name_runs_nothing(service: Service, tabs: Tabs, view: str) ->
     assert page.locator("#scroller img, #scroller script").count() == 0
 
 
-@pytest.mark.parametrize("view", ["documents", "search", "jobs", "collections", "feedback", "server"])
+@pytest.mark.parametrize("view", ["documents", "search", "jobs", "collections", "feedback", "evaluations", "server"])
 def test_a_phone_shows_each_view_without_scrolling_sideways(service: Service, tabs: Tabs, view: str) -> None:
     if view == "documents":
         choose_name = f"{'donaudampfschifffahrt' * 8}.txt"
@@ -259,6 +260,13 @@ def test_a_phone_shows_each_view_without_scrolling_sideways(service: Service, ta
         page.fill("#query", "steamer")
         page.keyboard.press("Enter")
         expect(page.locator("#candidates")).to_be_visible()
+    if view == "evaluations":
+        kept(service.home, run([full_outcome()]))
+        page.reload()
+        page.locator("#evaluations a").first.click()
+        expect(page.locator("#evaluation table")).to_be_visible()
+        assert fits(page)
+        page.go_back()
     expect(page.locator("#scroller [aria-busy]")).to_have_count(0)
     expect(page.locator("#scroller")).not_to_contain_text("Loading")
     assert fits(page)

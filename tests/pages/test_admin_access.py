@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.evaluation.values import full_outcome, kept, run
 from tests.pages.conftest import DESKTOP, PHONE, Tabs
 from tests.pages.test_access import findings
 from tests.processes import Service
@@ -17,6 +18,7 @@ def test_the_admin_page_is_for_everybody(service: Service, tabs: Tabs, theme: st
         service.ingest("default", {"oslo.md": TEXT, "broken.pdf": b"%PDF-1.4\nnothing in it\n"})
         answer = service.answer("When does the Oslo bakery open?")
         service.http.post(f"/api/v1/answers/{answer['answer_id']}/feedback", json={"rating": 1, "comment": "Yes."})
+        kept(service.home, run([full_outcome()]), run([full_outcome()], name="mode=dense"))
     page = tabs.open(f"{service.url}/admin", color_scheme=theme, viewport=size, bypass_csp=True)
     page.set_input_files("#files", [{"name": "broken.pdf", "mimeType": "", "buffer": b"%PDF-1.4\nnothing\n"}])
     page.wait_for_selector(".upload[data-state=failed]")
@@ -33,6 +35,7 @@ def test_the_admin_page_is_for_everybody(service: Service, tabs: Tabs, theme: st
         "Jobs": "#jobs table",
         "Collections": ".card",
         "Feedback": ".card",
+        "Evaluations": "#evaluations table",
         "Server": "#usage svg",
     }.items():
         page.get_by_role("navigation").get_by_role("link", name=view).click()
@@ -42,3 +45,7 @@ def test_the_admin_page_is_for_everybody(service: Service, tabs: Tabs, theme: st
             page.keyboard.press("Enter")
             page.wait_for_selector("#candidates")
         assert findings(page) == [], view
+        if view == "Evaluations":
+            page.locator("#evaluations a").first.click()
+            page.wait_for_selector("#evaluation table")
+            assert findings(page) == [], view

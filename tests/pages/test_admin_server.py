@@ -1,5 +1,6 @@
 """The admin page's views of collections, feedback and the server; and a server that wants a key."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.evaluation.values import full_outcome, kept, outcome, run
 from tests.pages.conftest import Tabs, asked
 from tests.processes import Backends, Service
 
@@ -59,6 +61,47 @@ def test_what_people_think_is_listed_with_what_was_answered(service: Service, ta
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as questions").click()
     assert download.value.suggested_filename == "questions.jsonl"
+
+
+def test_evaluations_are_listed_opened_and_put_side_by_side(service: Service, tabs: Tabs) -> None:
+    page = tabs.open(f"{service.url}/admin#evaluations")
+    expect(page.locator("#evaluations")).to_contain_text("Nothing has been evaluated yet")
+    expect(page.locator("#scroller")).to_contain_text("rag eval questions.jsonl -c NAME")
+    kept(service.home, run([outcome("Why?", ndcg_at_10=0.25)]))
+    ours = run([full_outcome(), outcome("Why?", ndcg_at_10=1.0)], name="mode=hybrid", with_answers=True)
+    kept(service.home, ours, run([outcome("Why?", ndcg_at_10=0.5)], name="mode=dense"), origin="others.jsonl")
+    page.get_by_role("button", name="Refresh").click()
+    rows = page.locator("#evaluations tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("mode=hybrid against mode=dense")
+    expect(rows.first).to_contain_text("ndcg@10 50.0 %")
+    expect(rows.last.locator(".badge")).to_have_text("fallen")
+    rows.first.get_by_role("link").click()
+    line = page.locator("#evaluation tbody tr", has_text="ndcg@10")
+    expect(line).to_contain_text("+50.0 %")
+    expect(line.locator(".badge")).to_have_text("undecided")
+    expect(page.locator("#evaluation .note")).to_contain_text("It was <b>late</b>.")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open the report").click()
+    report = opened.value
+    expect(report.locator("h1")).to_have_text("Evaluation of default")
+    assert report.evaluate("getComputedStyle(document.body).maxWidth") == "992px"  # its own style is let through
+    assert report.evaluate("self.origin") == "null"
+    report.close()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download it as JSON").click()
+    assert json.loads(download.value.path().read_text("utf-8"))["run"]["name"] == "mode=hybrid"
+    page.go_back()
+    for box in page.locator("#evaluations input").all():
+        expect(page.get_by_role("button", name="side by side")).to_be_disabled()
+        box.check()
+    page.get_by_role("button", name="side by side").click()
+    expect(page.locator("#evaluation .note").first).to_contain_text("not of the same questions")
+    line = page.locator("#evaluation tbody tr", has_text="ndcg@10")
+    expect(line).to_contain_text("25.0 %")
+    expect(line.locator("td").last).to_have_text("+25.0 %")
+    page.goto(f"{service.url}/admin#evaluation/eval_gone")
+    expect(page.locator("#evaluation")).to_contain_text("not kept any more")
 
 
 def counted(service: Service) -> dict[str, Any]:

@@ -17,6 +17,7 @@ _WANTED: Mapping[str, RagError] = {
     "job_id": errors.JobNotFound("job_0"),
     "answer_id": errors.AnswerNotFound("ans_0"),
     "conversation_id": errors.ConversationNotFound("conv_0"),
+    "evaluation_id": errors.EvaluationNotFound("eval_20250301T090000000000"),
     "model": errors.ModelNotFound("rag:handbok"),
 }
 _BUSY = errors.TooBusy("300 texts wait to be embedded already; try again in a moment")
@@ -50,6 +51,10 @@ _MORE: Mapping[str, Sequence[RagError]] = {
     "POST /api/v1/jobs/{job_id}/retry": (errors.JobFinished("job_0 is done; only a failed one can be tried again"),),
     "POST /api/v1/collections/{collection}/reindex": (errors.JobRunning("a reindex of 'handbook' runs already"),),
     "POST /api/v1/purge": (errors.JobRunning("a purge runs already"),),
+    **dict.fromkeys(
+        ("GET /api/v1/evaluations/{evaluation_id}", "GET /api/v1/evaluations/{evaluation_id}/page"),
+        (errors.ContentGone("the report showed texts of documents that have been deleted since"),),
+    ),
     "GET /api/v1/answers/{answer_id}": (errors.AnswerRedacted(),),
     "GET /api/v1/answers/{answer_id}/events": (errors.AnswerRedacted(),),
     **dict.fromkeys(

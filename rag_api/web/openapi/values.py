@@ -7,6 +7,7 @@ DOCUMENT_ID: Final = "doc_e108471e19a641b28bf8b8b086c34a28"
 ANSWER_ID: Final = "ans_9a93d1ec336842b180e45574eee4dad0"
 JOB_ID: Final = "job_8ac172a160b24585b247d521b8db20c4"
 CONVERSATION_ID: Final = "conv_a7fcdebed13841c09247dd43cd43d5f3"
+EVALUATION_ID: Final = "eval_20250301T090000000000"
 REQUEST_ID: Final = "5f1c9b1f4c6e4b7d8a7d0f3c2b1a9e8d"
 QUESTION: Final = "Who approves an expense of more than £400?"
 SENTENCE: Final = "A claim above £400 must be approved by the Managing Director."
@@ -155,3 +156,35 @@ USAGE: dict[str, Any] = {
     "first_text_ms": {"p50": 14.2, "p95": 31.0},
     "total_ms": {"p50": 15.1, "p95": 35.8},
 }
+_RUN: dict[str, Any] = {
+    "name": "this run",
+    "server": "http://127.0.0.1:8000",
+    "made_at": WHEN,
+    "configuration": {"collection": "handbook", "top_k": 10, "mode": "hybrid"},
+    "concurrency": 4,
+    "with_answers": False,
+}
+_FIGURE: dict[str, Any] = {
+    "name": "ndcg@10",
+    "label": "their order in the first 10",
+    "unit": "share",
+    "value": 0.91,
+    "low": 0.87,
+    "high": 0.95,
+    "questions": 100,
+}
+_COUNTS: dict[str, Any] = {"questions": 100, "answerable": 100, "failures": {}, "degraded": 0, "missing": 0}
+_OF_REPORT: dict[str, Any] = {
+    "origin": "questions.jsonl",
+    "seed": 0,
+    "notes": [],
+    "differences": [],
+    "gate": [{"name": "ndcg@10", "is_ok": True, "said": "ndcg@10 is 91.0 %, wanted >= 90.0 %"}],
+    "against": None,
+}
+EVALUATION: dict[str, Any] = (
+    {"evaluation_id": EVALUATION_ID, "is_whole": True} | _RUN | {"figures": [_FIGURE], "counts": _COUNTS} | _OF_REPORT
+)
+REPORT: dict[str, Any] = (
+    {"format": 1} | _OF_REPORT | {"figures": [_FIGURE], "counts": _COUNTS, "run": _RUN | {"outcomes": []}}
+)

@@ -6,6 +6,8 @@ import { byId, el } from "../shared/dom.js";
 import { CollectionsView } from "./collections.js";
 import { DocumentView } from "./document.js";
 import { DocumentsView } from "./documents.js";
+import { EvaluationView } from "./evaluation.js";
+import { EvaluationsView } from "./evaluations.js";
 import { FeedbackView } from "./feedback.js";
 import { JobsView } from "./jobs.js";
 import { failure } from "./parts.js";
@@ -14,6 +16,7 @@ import { ServerView } from "./server.js";
 
 const COLLECTION = "rag.collection"; // the chat page remembers the same
 const TITLE = document.title;
+const LISTS = { document: "documents", evaluation: "evaluations" }; // where single ones belong
 const OF_A_COLLECTION = ["documents", "search"];
 const chooser = byId("collection");
 
@@ -54,6 +57,8 @@ const views = {
   jobs: new JobsView(),
   collections: new CollectionsView(app),
   feedback: new FeedbackView(),
+  evaluations: new EvaluationsView(app),
+  evaluation: new EvaluationView(),
   server: new ServerView(),
 };
 let shown = null;
@@ -68,12 +73,13 @@ function route() {
   byId("scroller").replaceChildren(view.element);
   byId("scroller").scrollTop = 0;
   if (!isFirst && document.activeElement === document.body) byId("scroller").focus();
-  const current = name === "document" ? "documents" : Object.keys(views).find((key) => views[key] === view);
+  const isSingle = Object.hasOwn(LISTS, name);
+  const current = isSingle ? LISTS[name] : Object.keys(views).find((key) => views[key] === view);
   for (const link of byId("views").querySelectorAll("a")) {
     if (link.hash === `#${current}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  byId("collection-choice").hidden = view === views.document || !OF_A_COLLECTION.includes(current);
+  byId("collection-choice").hidden = isSingle || !OF_A_COLLECTION.includes(current);
   document.title = `${view.title} – ${TITLE}`;
   view.show(...args);
 }

@@ -65,6 +65,11 @@ export function duration(ms) {
   return `${Math.round(ms / 60_000)} min`;
 }
 
+/** A figure of an evaluation: a share in per cent, or a time. */
+export function figure(value, unit) {
+  return unit === "share" ? `${(100 * value).toFixed(1)} %` : duration(value);
+}
+
 export function moment(iso) {
   return iso ? new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "";
 }
