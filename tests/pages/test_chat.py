@@ -42,6 +42,40 @@ def test_a_citation_opens_the_source_and_marks_exactly_what_it_quotes(service: S
     assert box and view and view["y"] <= box["y"] <= view["y"] + view["height"]
 
 
+def test_what_a_replaced_version_said_is_shown_and_sought_in_the_current_text(service: Service, tabs: Tabs) -> None:
+    tabs.expected = ["410"]
+    cited = "The Tromsø museum 🐋 opens at ten."
+    museum = service.collection("museum")
+    service.ingest(museum, {"museum.txt": f"{cited} Entry is free.".encode()})
+    page = tabs.open(service.url)
+    page.select_option("#collection", museum)
+    asked(page, "When does the Tromsø museum open?")
+    current = f"🐋 News. {'Whales are large. ' * 400}\n\nThe hall is closed. {cited} {'Seals are small. ' * 400}"
+    service.ingest(museum, {"museum.txt": current.encode()})
+    page.click(".cite >> nth=0")
+    note = page.locator("#source .note")
+    expect(note).to_contain_text("cited was version 1, now it is 2")
+    expect(note).to_contain_text("not kept")
+    quote = page.text_content("#quoted") or ""
+    assert quote in cited and "opens at ten" in quote
+    page.get_by_role("button", name="Look into the current text").click()
+    expect(note).to_contain_text("stand in the current text, too")
+    expect(page.locator("#quoted")).to_have_text(quote)
+    expect(page.locator("#quoted")).to_be_in_viewport()
+    expect(page.locator(".excerpt")).to_contain_text("The hall is closed.")
+    page.get_by_role("button", name="Back to what was cited").click()
+    expect(page.locator(".excerpt")).to_have_text(f"{cited} Entry is free.")
+    service.ingest(museum, {"museum.txt": b"The museum has moved to Bergen."})
+    page.get_by_role("button", name="Close the source").click()
+    page.reload()
+    page.click(".cite >> nth=0")
+    page.get_by_role("button", name="Look into the current text").click()
+    expect(note).to_contain_text("do not stand in the current text any more")
+    expect(note.locator("blockquote")).to_have_text(quote)
+    expect(page.locator(".excerpt")).to_have_text("The museum has moved to Bergen.")
+    expect(page.locator("#quoted")).to_be_empty()
+
+
 def test_a_pdf_is_opened_at_the_page_of_the_citation(service: Service, tabs: Tabs) -> None:
     page = tabs.open(service.url)
     page.select_option("#collection", "papers")

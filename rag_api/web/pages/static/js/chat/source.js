@@ -4,6 +4,7 @@ import { about, content, fileLink, needsKey, openFile } from "../shared/document
 import { byId, el, iconButton, toast } from "../shared/dom.js";
 import { slice } from "../shared/points.js";
 import { Excerpt } from "./excerpt.js";
+import { replaced } from "./replaced.js";
 import { placeOf, titleOf, verdictOf } from "./words.js";
 
 const COVERS_ALL = "(max-width: 46rem)"; // as in chat.css
@@ -45,10 +46,20 @@ export class SourcePanel {
     byId("middle").inert = matchMedia(COVERS_ALL).matches;
     this.#panel.querySelector("h2").focus();
     excerpt.reveal();
-    await Promise.all([
-      this.#tellOfDocument(collection, links, notes, leaving.signal),
+    const [row, isThere] = await Promise.all([
+      this.#know(collection, notes, leaving.signal),
       this.#widen(collection, excerpt, notes, leaving.signal),
     ]);
+    if (leaving.signal.aborted || !row) return;
+    if (row.version === passage.version) {
+      if (row.sha256) links.append(fileAnchor(collection, passage, row));
+      return;
+    }
+    const quote = citation?.quote ?? passage.text;
+    const { signal } = leaving;
+    const [note, button] = replaced({ collection, row, passage, quote, cited: excerpt, isThere, signal });
+    notes.append(note);
+    if (button) links.append(button);
   }
 
   close() {
@@ -87,20 +98,11 @@ export class SourcePanel {
     );
   }
 
-  /** What else there is to know: its file, and whether it is still what was cited. */
-  async #tellOfDocument(collection, links, notes, signal) {
+  /** What the document is by now; null where that is not to be known. */
+  async #know(collection, notes, signal) {
     const { passage } = this.#shown;
     try {
-      const row = await about(collection, passage);
-      if (signal.aborted) return;
-      if (row.version !== passage.version)
-        notes.append(
-          el("p", {
-            class: "note",
-            text: "This document has been replaced by a newer version since. Shown is what was cited.",
-          }),
-        );
-      else if (row.sha256) links.append(fileAnchor(collection, passage, row));
+      return await about(collection, passage);
     } catch (error) {
       const gone = error.status === 404;
       if (!signal.aborted)
@@ -110,24 +112,28 @@ export class SourcePanel {
             text: gone ? "This document is not in the collection any more. Shown is what was cited." : error.message,
           }),
         );
+      return null;
     }
   }
 
+  /** Whether the text around is there, or can be fetched. */
   async #widen(collection, excerpt, notes, signal) {
     const { passage } = this.#shown;
     const fetching = async (whole) => {
       try {
         const text = await content(collection, passage, { whole, signal });
-        if (signal.aborted) return;
+        if (signal.aborted) return false;
         if (text === null) excerpt.offer(() => fetching(true));
         else excerpt.widen(text);
+        return true;
       } catch (error) {
         const known = [404, 410].includes(error.status); // the other note says so
         if (!signal.aborted && !known)
           notes.append(el("p", { class: "note", text: `The text around is not shown: ${error.message}` }));
+        return false;
       }
     };
-    await fetching(false);
+    return fetching(false);
   }
 }
 

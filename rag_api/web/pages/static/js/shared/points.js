@@ -7,7 +7,14 @@ export function units(text, points) {
   return at;
 }
 
-/** The same for many offsets of one text, in one pass where the text needs one at all. */
+/** The other way round: how many code points the first `units` of a text are. */
+export function points(text, units) {
+  let count = 0;
+  for (let at = 0; at < units; count++) at += text.codePointAt(at) > 0xffff ? 2 : 1;
+  return count;
+}
+
+/** As `units`, for many offsets of one text, in one pass where the text needs one at all. */
 export class Points {
   #pairs = []; // code point offsets of what takes two units
 
