@@ -8,10 +8,8 @@ from ingest.sandbox import Limits, ParserPool
 from rag_api.backends.chroma import ChromaStore
 from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.embedders import EmbeddingsClients
-from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
-from rag_api.backends.guarded import GuardedModel
 from rag_api.backends.http import open_caller
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
@@ -32,9 +30,9 @@ from rag_api.services.ingestor import Ingestor, IngestorOptions, Labour
 from rag_api.services.jobs import Jobs
 from rag_api.services.journal import Journal
 from rag_api.services.library import Library
+from rag_api.services.lineups import Lineups
 from rag_api.services.pipelines import Cutting, Pipelines
 from rag_api.services.purging import Purging
-from rag_api.services.quoting import StandIn
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Reconciler
 from rag_api.services.reindexing import Reindexing
@@ -45,7 +43,7 @@ from rag_api.services.upkeep import Upkeep
 from rag_api.services.usage import UsageBook
 from rag_api.settings import Settings
 from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
-from rag_api.wiring_models import in_order, is_extractive, open_judge, open_models
+from rag_api.wiring_models import in_order, is_extractive, open_judge, open_lineups, open_models
 from rag_api.wiring_retrieval import open_retriever
 
 PATIENCE_S = 60.0
@@ -70,6 +68,7 @@ class Services:
     usage: UsageBook
     evaluations: Evaluations
     health: Health
+    lineups: Lineups
     wires: Wires
 
 
@@ -110,16 +109,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(gatekeeper.close)
         comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
-        model, models = await _open_language_model(settings, comparer, stack)
-        window, quotes = language_window(settings), isinstance(model, ExtractiveModel)
+        window = language_window(settings)
+        lineups, models = await open_lineups(settings, window, comparer, stack)
         talk = ConversationOptions(answers.history_turns, answers.condense, answers.condense_s)
-        conversations = Conversations(
-            answer_log, journal, runs, model=None if quotes else model, window=window, options=talk
-        )
+        conversations = Conversations(answer_log, journal, runs, model=lineups.writer, window=window, options=talk)
         answerer = Answerer(
             library,
             retriever,
-            model,
+            lineups,
             prompts,
             gatekeeper=gatekeeper,
             comparer=comparer,
@@ -127,9 +124,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             conversations=conversations,
             cache=cache,
             judge=await open_judge(settings, models, stack),
-            options=AnswererOptions(
-                answers.passages, answers.budget_chars, answers.history_chars, None if quotes else window
-            ),
+            options=AnswererOptions(answers.passages, answers.budget_chars, answers.history_chars),
         )
         processes = ProcessTable(settings.home / "run")
         health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
@@ -137,8 +132,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         jobs, reingestion = Jobs(stores.db, stores.embedders), Reingestion(stores.db, stores.files, _doorbell(settings))
         told = (Feedback(answer_log, runs), UsageBook(answer_log), Evaluations(stores.db, report_files(settings)))
         reading = (retriever, answerer, gatekeeper, runs, conversations, *told)
-        wires = open_wires(library, stores.embedders, runs, None if quotes else model)
-        yield Services(library, feeds, reingestion, stores.files, jobs, *reading, health, wires)
+        wires = open_wires(library, stores.embedders, runs, lineups.writer)
+        yield Services(library, feeds, reingestion, stores.files, jobs, *reading, health, lineups, wires)
 
 
 @asynccontextmanager
@@ -226,15 +221,3 @@ async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> Embeddin
     api_key = settings.embedder.api_key.get_secret_value()
     caller = await stack.enter_async_context(open_caller(url, timeout_s=EMBED_S, unix_socket=socket, api_key=api_key))
     return EmbeddingsClients(caller, default=settings.embedder.model, cache=settings.home / "cache")
-
-
-async def _open_language_model(
-    settings: Settings, comparer: Comparer, stack: AsyncExitStack
-) -> tuple[LanguageModel, list[GuardedModel]]:
-    """The one that answers, and those of its parts that may be down."""
-    extractive = ExtractiveModel(settings.answers.sentences)
-    if is_extractive(settings):
-        return extractive, []
-    models = await open_models(settings, stack)
-    quoting = StandIn(extractive, comparer) if settings.llm.fallback_to_extractive else None
-    return in_order(models, quoting=quoting), models

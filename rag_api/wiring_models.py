@@ -9,16 +9,21 @@ import httpx
 
 from rag_api.backends.anthropic import AnthropicModel
 from rag_api.backends.chat_completions import ChatCompletionsModel
+from rag_api.backends.extractive import ExtractiveModel
 from rag_api.backends.failing_over import FailingOverModel
 from rag_api.backends.guarded import GuardedModel
 from rag_api.backends.http import open_client
 from rag_api.backends.upstream import SettingNames, Upstream, Waits
 from rag_api.core.breaker import Breaker
+from rag_api.core.packing import Window
 from rag_api.core.ports import LanguageModel, Sampling
 from rag_api.core.retrying import Retries
 from rag_api.core.spending import Prices
 from rag_api.errors import InvalidSettings
+from rag_api.services.comparing import Comparer
 from rag_api.services.judging import Judge
+from rag_api.services.lineups import Lineup, Lineups
+from rag_api.services.quoting import StandIn
 from rag_api.settings import Settings
 from rag_api.settings_models import FallbackSettings, LanguageModelSettings
 
@@ -88,6 +93,24 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> list[Guarded
         )
         for one in wanted
     ]
+
+
+async def open_lineups(
+    settings: Settings, window: Window, comparer: Comparer, stack: AsyncExitStack
+) -> tuple[Lineups, list[GuardedModel]]:
+    """Each model with the others behind it, in their order; and the models, which may be down."""
+    extractive = ExtractiveModel(settings.answers.sentences)
+    alone = Lineup("extractive", extractive, None)
+    if is_extractive(settings):
+        return Lineups([alone]), []
+    models = await open_models(settings, stack)
+    stands_by = settings.llm.fallback_to_extractive
+    quoting = StandIn(extractive, comparer) if stands_by else None
+    lineups = [
+        Lineup(one.kind, in_order([first, *(model for model in models if model is not first)], quoting=quoting), window)
+        for one, first in zip(endpoints(settings.llm), models, strict=True)
+    ]
+    return Lineups([*lineups, *([alone] if stands_by else [])]), models
 
 
 async def open_judge(settings: Settings, models: Sequence[GuardedModel], stack: AsyncExitStack) -> Judge | None:

@@ -13,11 +13,13 @@ def ask(
     question: str,
     collection: CollectionOption = "default",
     top_k: Annotated[int | None, typer.Option(help="How many passages to answer from.")] = None,
+    model: Annotated[str, typer.Option(help="Who is to answer, of the models that the server has.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question; the answer streams, its sources follow."""
     with server(load_settings()) as client:
-        options = {} if top_k is None else {"top_k": top_k}
+        options: dict[str, Any] = {} if top_k is None else {"top_k": top_k}
+        options |= {"model": model} if model else {}
         passages: dict[int, dict[str, Any]] = {}
         cited: dict[int, dict[str, Any]] = {}
         for event in client.ask(question, collection=collection, **options):

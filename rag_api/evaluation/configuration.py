@@ -24,6 +24,7 @@ class Configuration:
     dense_weight: float | None = None
     filter: Mapping[str, Any] | None = None
     passages: int | None = None
+    model: str | None = None
     instructions: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
@@ -33,7 +34,7 @@ class Configuration:
         return {name: value for name, value in given.items() if value is not None}
 
     def answer_options(self) -> dict[str, Any]:
-        names = ("dense_weight", "filter", "instructions", "temperature", "max_tokens")
+        names = ("dense_weight", "filter", "model", "instructions", "temperature", "max_tokens")
         mode = None if self.mode == DEFAULT_MODE else self.mode
         given = {"top_k": self.passages, "mode": mode} | {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
@@ -112,6 +113,7 @@ _READERS: Mapping[str, Callable[[str, str], Any]] = {
     "dense_weight": _number(0, 1),
     "filter": _filter,
     "passages": _integer(1, MOST_HITS),
+    "model": _text,
     "instructions": _text,
     "temperature": _number(0, 2),
     "max_tokens": _integer(1, 1_000_000),

@@ -11,17 +11,18 @@ from rag_api.core.events import Retrieved, Started, documents_in
 from rag_api.core.filters import Filter
 from rag_api.core.gating import Gate
 from rag_api.core.hits import Hit, Passage
-from rag_api.core.packing import Window, fit, pack, pack_history
-from rag_api.core.ports import LanguageModel, Sampling
+from rag_api.core.packing import fit, pack, pack_history
+from rag_api.core.ports import Sampling
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
-from rag_api.errors import InvalidRequest, Unavailable
+from rag_api.errors import Unavailable
 from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.judging import Judge, Judging
 from rag_api.services.library import Library
+from rag_api.services.lineups import Lineup, Lineups
 from rag_api.services.retriever import Mode, Retriever, Search
 from rag_api.services.runs import Run, Runs
 from rag_api.services.writing import NO_ANSWER, Writer, repeat
@@ -54,23 +55,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class AnswererOptions:
-    """`window` is the language model's. None: it quotes sentences, so the gate alone decides whether it speaks."""
-
     passages: int
     budget_chars: int
     history_chars: int
-    window: Window | None
-
-    @property
-    def quotes(self) -> bool:
-        return self.window is None
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question in its place: what is answered from, with which words, and since when."""
+    """A question in its place: who answers, from what, with which words, and since when."""
 
     ask: Ask
+    lineup: Lineup
     row: CollectionRow
     prompts: Prompts
     history: Sequence[PastTurn]
@@ -82,7 +77,7 @@ class Answerer:
         self,
         library: Library,
         retriever: Retriever,
-        model: LanguageModel,
+        lineups: Lineups,
         prompts: Prompts,
         *,
         gatekeeper: Gatekeeper,
@@ -98,7 +93,7 @@ class Answerer:
         self._conversations = conversations
         self._library = library
         self._retriever = retriever
-        self._model = model
+        self._lineups = lineups
         self._prompts = prompts
         self._gatekeeper = gatekeeper
         self._comparer = comparer
@@ -109,23 +104,27 @@ class Answerer:
     async def answer(self, ask: Ask) -> Run:
         """A run that has begun. Raises what is wrong with the question itself: CollectionNotFound, QuestionTooLong …"""
         began = time.perf_counter()
-        model = self._model.name
-        if ask.model not in (None, model):
-            raise InvalidRequest(f"model: this server answers with {model!r}; name that, or leave it out")
+        lineup = self._lineups.of(ask.model)
         row = await self._library.collection(ask.collection)
         prompts = self._prompts.of(row.prompts)
-        if window := self._options.window:
+        if window := lineup.window:
             bare = prompts.answer(ask.question, (), instructions=ask.instructions)
             window.left(bare, max_tokens=ask.sampling.max_tokens)
         place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again, said=ask.said)
         answer_id = new_id("ans")
-        asked = _Asked(ask, row, prompts, place.history, began)
+        asked = _Asked(ask, lineup, row, prompts, place.history, began)
 
         async def work(run: Run) -> None:
             await self._work_or_repeat(run, asked)
 
         started = Started(
-            answer_id, place.conversation_id, ask.collection, model, ask.question, place.parent_id, prompts.version
+            answer_id,
+            place.conversation_id,
+            ask.collection,
+            lineup.name,
+            ask.question,
+            place.parent_id,
+            prompts.version,
         )
         return self._runs.start(answer_id, work, started)
 
@@ -135,7 +134,7 @@ class Answerer:
             await self._work(run, asked)
             return
         scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.mode,
-                      ask.dense_weight, ask.instructions, ask.sampling, asked.history, self._model.name,
+                      ask.dense_weight, ask.instructions, ask.sampling, asked.history, asked.lineup.name,
                       asked.prompts.version))  # fmt: skip
         events, vector = await self._cache.find(scope, ask.question, model=row.embedder)
         if events and not any(map(self._runs.is_deleted, documents_in(events))):
@@ -145,46 +144,45 @@ class Answerer:
 
     async def _work(self, run: Run, asked: _Asked) -> Sequence[str]:
         """What was degraded in it."""
-        ask, row, prompts = asked.ask, asked.row, asked.prompts
-        question = await self._conversations.condense(ask.question, asked.history, prompts)
-        options = self._options
+        ask, prompts, quotes = asked.ask, asked.prompts, asked.lineup.quotes
+        question = await self._conversations.condense(ask.question, asked.history, prompts, by_rule=quotes)
         search = Search(
             question,
-            ask.top_k or options.passages,
+            ask.top_k or self._options.passages,
             ask.mode,
             ask.filter,
             ask.dense_weight,
             ask.groups,
             same_text=1,
-            joined=not options.quotes,
+            joined=not quotes,
         )
         async with self._turns:
             found = await self._retriever.search(ask.collection, search)
         prompt = await self._prompt(asked, question, found.hits)
         passages = prompt.passages if prompt else ()
         run.append(Retrieved(passages))
-        judging = Judging(self._judge, prompts) if self._judge else None
+        judging = Judging(self._judge, prompts) if self._judge and not quotes else None
         writer = Writer(run, passages, asked.began, shows_reasoning=ask.reasoning, judging=judging)
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
         if not prompt or not passages:
             writer.refuse(prompts.refusal(ask.question))
             return found.degraded
         try:
-            await self._write(row, prompt, ask.sampling, writer)
+            await self._write(asked, prompt, writer)
             await writer.end(prompts, ask.question)
         finally:
             writer.leave()
         return found.degraded
 
-    async def _write(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
-        if self._options.quotes or self._gatekeeper.mode == "strict":
-            await self._decide(row, prompt, sampling, writer)
+    async def _write(self, asked: _Asked, prompt: Prompt, writer: Writer) -> None:
+        if asked.lineup.quotes or self._gatekeeper.mode == "strict":
+            await self._decide(asked, prompt, writer)
             return
         judging = asyncio.create_task(  # delays no text
-            self._gatekeeper.judge(row, prompt.question, prompt.passages)
+            self._gatekeeper.judge(asked.row, prompt.question, prompt.passages)
         )
         try:
-            await self._stream(prompt, sampling, writer, judging)
+            await self._stream(asked, prompt, writer, judging)
             writer.gate = await _unless_away(judging)
         finally:
             judging.cancel()
@@ -199,7 +197,7 @@ class Answerer:
                 return prompt
 
     async def _fitting(self, asked: _Asked, standalone: str, passages: Sequence[Passage]) -> Prompt:
-        ask, window = asked.ask, self._options.window
+        ask, window = asked.ask, asked.lineup.window
 
         def render(some: Sequence[Passage], turns: Sequence[PastTurn]) -> Prompt:
             return asked.prompts.answer(
@@ -214,22 +212,24 @@ class Answerer:
             fit, render, passages, history, window=window, max_tokens=ask.sampling.max_tokens
         )
 
-    async def _decide(self, row: CollectionRow, prompt: Prompt, sampling: Sampling, writer: Writer) -> None:
+    async def _decide(self, asked: _Asked, prompt: Prompt, writer: Writer) -> None:
         """The gate comes first; the model is asked only when it lets the question pass."""
+        row = asked.row
         comparison = await self._comparer.compare(row.embedder, prompt.question, prompt.passages)
         writer.gate = await self._gatekeeper.judge(row, prompt.question, prompt.passages, comparison)
         writer.timings_ms["compare"] = writer.elapsed_ms()
         if writer.gate and not writer.gate.passed:
             writer.finish_reason = NO_ANSWER
         else:
-            await self._stream(replace(prompt, comparison=comparison), sampling, writer)
+            await self._stream(asked, replace(prompt, comparison=comparison), writer)
 
     async def _stream(
-        self, prompt: Prompt, sampling: Sampling, writer: Writer, judging: Awaitable[Gate | None] | None = None
+        self, asked: _Asked, prompt: Prompt, writer: Writer, judging: Awaitable[Gate | None] | None = None
     ) -> None:
         """Where quotations stand in for a model, the gate that is being judged decides whether they answer."""
-        writer.model = self._model.name
-        async with aclosing(self._model.stream(prompt, sampling)) as pieces:
+        model = asked.lineup.model
+        writer.model = model.name
+        async with aclosing(model.stream(prompt, asked.ask.sampling)) as pieces:
             async for piece in pieces:
                 writer.take(piece)
                 if piece.turn and piece.turn.quotes and judging and (gate := await judging) and not gate.passed:

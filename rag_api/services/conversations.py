@@ -116,11 +116,13 @@ class Conversations:
         past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in given)
         return Place(row.id, parent, past)
 
-    async def condense(self, question: str, history: Sequence[PastTurn], prompts: Prompts) -> str:
+    async def condense(
+        self, question: str, history: Sequence[PastTurn], prompts: Prompts, *, by_rule: bool = False
+    ) -> str:
         """The question as the index is asked: with what it leans on in the turns before."""
         if not history or self._options.condense == "off":
             return question
-        if self._model and self._options.condense == "auto":
+        if self._model and self._options.condense == "auto" and not by_rule:
             room = self._window.room(CONDENSED_TOKENS)
             turns = newest(history, lambda some: self._window.holds(prompts.condense(question, some), room))
             try:

@@ -146,7 +146,7 @@ class AskIn(In):
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
     dense_weight: float | None = Field(None, ge=0, le=1, description="of the dense score in hybrid mode")
     stream: bool = True
-    model: str | None = Field(None, max_length=200, description="that is to answer, as `started` names it")
+    model: str | None = Field(None, max_length=200, description="that is to answer, of GET /models; unset: the first")
     instructions: str | None = Field(None, max_length=20_000, description="added to the system prompt")
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)

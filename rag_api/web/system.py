@@ -1,10 +1,10 @@
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rag_api import __version__
 from rag_api.web.deps import Wired, authenticate
@@ -38,6 +38,17 @@ class UsageReportOut(BaseModel):
     days: Sequence[UsageOfDayOut]
 
 
+class ModelOut(BaseModel):
+    name: str
+    kind: Literal["extractive", "chat_completions", "anthropic"]
+    default: bool = Field(description="whether it answers when a question names none")
+
+
+class ModelsOut(BaseModel):
+    items: Sequence[ModelOut]
+    next_cursor: None = None
+
+
 @router.get("/livez")
 async def livez() -> dict[str, str]:
     """The process answers."""
@@ -60,6 +71,14 @@ async def metrics() -> Response:
 @router.get("/api/v1/stats", dependencies=[Depends(authenticate)])
 async def stats(services: Wired) -> dict[str, Any]:
     return await services.health.stats()
+
+
+@router.get("/api/v1/models", dependencies=[Depends(authenticate)])
+async def models(services: Wired) -> ModelsOut:
+    """Those that a question may name, in the order in which one follows another that fails."""
+    default = services.lineups.default
+    found = services.lineups.all
+    return ModelsOut(items=[ModelOut(name=one.name, kind=one.kind, default=one is default) for one in found])
 
 
 @router.get("/api/v1/usage", dependencies=[Depends(authenticate)])

@@ -20,8 +20,8 @@ def test_a_filter_may_hold_what_separates_settings() -> None:
 def test_what_is_not_set_stays_the_servers_own() -> None:
     assert Configuration().search_options() == {"top_k": 10, "mode": "hybrid"}
     assert Configuration().answer_options() == {}
-    found = configured(Configuration(collection="books"), ["passages=3", "temperature=0"])
-    assert found.answer_options() == {"top_k": 3, "temperature": 0.0}
+    found = configured(Configuration(collection="books"), ["passages=3", "temperature=0", "model=qwen3"])
+    assert found.answer_options() == {"top_k": 3, "temperature": 0.0, "model": "qwen3"}
     assert found.collection == "books"
 
 

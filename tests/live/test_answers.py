@@ -141,7 +141,7 @@ def test_the_model_that_serves_may_be_named(hill: Service) -> None:
     assert hill.http.post("/api/v1/answers", json=body).json()["model"] == "extractive"
     refused = hill.http.post("/api/v1/answers", json=body | {"model": "another"})
     assert refused.status_code == 422
-    assert "answers with 'extractive'" in refused.json()["error"]["message"]
+    assert "name one of 'extractive'" in refused.json()["error"]["message"]
 
 
 def test_an_unknown_collection_is_a_real_404_before_a_stream_begins(hill: Service) -> None:

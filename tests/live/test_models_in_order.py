@@ -132,6 +132,38 @@ def test_before_its_first_token_a_model_is_replaced_without_a_trace_in_the_text(
     assert events[-1].data["usage"]["cost"] == pytest.approx((11 * 100 + 5 * 1000) / 1e6)
 
 
+def test_a_question_may_name_any_model_and_the_others_stand_behind_it(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    kinds = {"first": "chat_completions", "second": "anthropic", "extractive": "extractive"}
+    listed = chain.http.get("/api/v1/models").json()["items"]
+    assert listed == [{"name": name, "kind": kind, "default": name == "first"} for name, kind in kinds.items()]
+    second.then(writes("Olga knows [1]."))
+    events = list(chain.stream(QUESTION, model="second"))
+    assert (events[0].data["model"], events[-1].data["model"]) == ("second", "second")
+    assert (events[-1].data["text"], first.requests) == ("Olga knows [1].", [])
+    second.then(refuses("403 Forbidden", "no"))
+    first.then(says("At six [1]."))
+    answer = chain.answer(QUESTION, model="second", conversation_id="new")
+    assert (answer["text"], answer["model"]) == ("At six [1].", "first")
+    said = chain.http.get(f"/api/v1/conversations/{answer['conversation_id']}").json()["answers"]
+    assert [one["model"] for one in said] == ["first"]
+    refused = chain.http.post("/api/v1/answers", json={"question": QUESTION, "model": "third"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_request")
+    assert "'first', 'second', 'extractive'" in refused.json()["error"]["message"]
+
+
+def test_quotations_that_are_asked_for_by_name_ask_no_model(
+    chain: Service, first: FakeLanguageModel, second: FakeLanguageModel
+) -> None:
+    answer = chain.answer(QUESTION, model="extractive", conversation_id="new")
+    assert (answer["model"], "The bakery opens at six." in answer["text"]) == ("extractive", True)
+    chain.answer("And what does it sell?", model="extractive", conversation_id=answer["conversation_id"])
+    refused = chain.answer("Who won the war of the Spanish succession?", model="extractive")
+    assert (refused["outcome"], refused["gate"]["passed"]) == ("no_answer", False)
+    assert first.requests == second.requests == []
+
+
 def test_who_stood_in_once_does_not_stand_in_from_memory(
     in_order: dict[str, str], first: FakeLanguageModel, second: FakeLanguageModel, tmp_path: Path
 ) -> None:
@@ -140,7 +172,13 @@ def test_who_stood_in_once_does_not_stand_in_from_memory(
     with Service.start(tmp_path / "home", {**in_order, "RAG_ANSWERS__CACHE": "exact"}) as service:
         service.ingest("default", {"bakery.txt": TEXT.encode()})
         assert [service.answer(QUESTION)["text"] for _ in range(3)] == ["Olga knows.", "At six.", "At six."]
-    assert len(first.requests) == 2
+        second.then(writes("Olga says so."))
+        named = [service.answer(QUESTION, model="second") for _ in range(2)]
+    assert [(one["text"], one["model"], one["cached"]) for one in named] == [
+        ("Olga says so.", "second", False),
+        ("Olga says so.", "second", True),
+    ]
+    assert (len(first.requests), len(second.requests)) == (2, 2)
 
 
 def test_after_its_first_token_the_text_and_its_citations_are_taken_back(

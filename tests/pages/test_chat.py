@@ -106,6 +106,8 @@ def test_only_a_pdf_is_ever_shown_in_place(service: Service) -> None:
 def test_a_conversation_goes_on_and_is_found_again(service: Service, tabs: Tabs) -> None:
     page = tabs.open(service.url)
     asked(page, QUESTION)
+    expect(page.locator("#model")).to_have_text("quotations, no language model")
+    expect(page.locator("#models")).to_be_hidden()  # there is nothing to choose
     asked(page, "And in winter?")
     assert "eight" in page.inner_text(".turn:last-child .markdown")
     page.reload()

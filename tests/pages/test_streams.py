@@ -25,6 +25,7 @@ from tests.processes import Backends, Service
 
 DOCUMENTS = {"bakery.txt": b"The Oslo bakery opens at six in the morning. In winter the Oslo bakery opens at eight."}
 QUESTION = "When does the Oslo bakery open?"
+OTHER = "other-model-with-a-long-name-and-a-version-70b"
 HOSTILE = """Hello <script>window.hurt = 1</script><img src=x onerror="window.hurt = 2"> [1].
 
 [click](javascript:window.hurt=3) [data](data:text/html,<script>window.hurt=4</script>) [local](/api/v1/stats)
@@ -52,6 +53,7 @@ def llm() -> Iterator[FakeLanguageModel]:
 @pytest.fixture(scope="module")
 def spoken(backends: Backends, llm: FakeLanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     env = {**backends.env, "RAG_LLM__BASE_URL": llm.url, "RAG_LLM__MODEL": "fake-model", "RAG_LLM__RETRIES": "0"}
+    env["RAG_LLM__FALLBACKS"] = json.dumps([{"base_url": llm.url, "model": OTHER}])
     with Service.start(tmp_path_factory.mktemp("home"), env) as service:
         service.ingest("default", DOCUMENTS)
         yield service
@@ -94,7 +96,6 @@ def test_text_is_there_before_the_answer_is_over(page: Page, llm: FakeLanguageMo
     page.wait_for_selector(".turn[data-outcome=answered]")
     expect(page.locator(".cite.supported")).to_have_text("1")
     expect(page.locator(".summary")).to_contain_text("fake-model")
-    expect(page.locator("#model")).to_have_text("fake-model")
     expect(page.locator("#announcer")).to_contain_text("The answer is there. The Oslo bakery opens")
 
 
@@ -144,13 +145,31 @@ def test_a_stream_that_breaks_off_is_taken_up_again(page: Page, llm: FakeLanguag
 
 
 def test_a_failure_is_said_plainly_and_can_be_tried_again(page: Page, llm: FakeLanguageModel) -> None:
-    llm.then(refuses("400 Bad Request", "no such model"))
+    llm.then(*[refuses("400 Bad Request", "no such model")] * 2)  # by both
     asked(page, QUESTION, "failed")
     expect(page.locator(".end.failed")).to_contain_text("This answer failed")
     expect(page.locator(".end.failed")).to_contain_text("language_model_refused")
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector(".turn[data-outcome=answered]")
     expect(page.locator(".place span")).to_have_text("2 of 2")
+
+
+def test_a_model_is_chosen_and_stays_chosen(page: Page, spoken: Service, llm: FakeLanguageModel) -> None:
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    expect(page.locator("#models")).to_have_value("fake-model")
+    expect(page.locator("#model")).to_be_hidden()
+    asked(page, QUESTION)
+    page.locator("#models").select_option(OTHER)
+    assert fits(page)
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.locator(".summary")).to_contain_text(OTHER)
+    page.reload()
+    expect(page.locator("#models")).to_have_value(OTHER)
+    asked(page, "And in winter?")
+    expect(page.locator(".turn:last-child .summary")).to_contain_text(OTHER)
+    assert [request["model"] for request in llm.requests if request.get("stream")][:2] == ["fake-model", OTHER]
+    kept = spoken.http.get(f"/api/v1/conversations/{page.url.partition('?c=')[2]}").json()["answers"]
+    assert [answer["model"] for answer in kept] == ["fake-model", OTHER, OTHER]
 
 
 def test_thinking_is_folded_away(page: Page, llm: FakeLanguageModel) -> None:

@@ -145,6 +145,10 @@ REPLIES: Mapping[str, tuple[str, Any]] = {
     "GET /api/v1/evaluations": (JSON, _page(EVALUATION)),
     "GET /api/v1/evaluations/{evaluation_id}": (JSON, REPORT),
     "GET /api/v1/evaluations/{evaluation_id}/page": ("text/html", "<!DOCTYPE html>\n<html>…</html>"),
+    "GET /api/v1/models": (
+        JSON,
+        {"items": [{"name": "llama3.1", "kind": "chat_completions", "default": True}], "next_cursor": None},
+    ),
     "GET /livez": (JSON, {"status": "ok", "version": "0.1.0"}),
     "GET /readyz": (JSON, {"status": "ready", "checks": {"catalogue": "ok", "embedder": "ok", "worker": "ok"}}),
     "GET /metrics": ("text/plain", 'rag_requests_total{route="/livez",method="GET",status="200"} 1.0'),

@@ -1,8 +1,10 @@
 // Where questions are written.
 
-import { byId, icon } from "../shared/dom.js";
+import { byId, el, icon } from "../shared/dom.js";
+import { modelOf } from "./words.js";
 
 const COLLECTION = "rag.collection";
+const MODEL = "rag.model";
 const THINKING = "rag.thinking";
 
 export class Composer {
@@ -10,6 +12,7 @@ export class Composer {
   #input = byId("question");
   #button = byId("send");
   #collections = byId("collection");
+  #models = byId("models");
   #thinking = byId("thinking");
   #hooks;
   #isRunning = null;
@@ -36,11 +39,17 @@ export class Composer {
       localStorage.setItem(COLLECTION, this.#collections.value);
       this.#hooks.chosen(this.#collections.value);
     });
+    this.#models.addEventListener("change", () => localStorage.setItem(MODEL, this.#models.value));
     this.running(false);
   }
 
   get collection() {
     return this.#collections.value || this.#wanted || localStorage.getItem(COLLECTION) || "default";
+  }
+
+  /** The model that is to answer, or undefined where there is nothing to choose. */
+  get model() {
+    return this.#models.value || undefined;
   }
 
   get reasoning() {
@@ -49,14 +58,20 @@ export class Composer {
 
   /** The collections that there are; that of the conversation is chosen, or the one used last. */
   offer(names) {
-    const options = names.map((name) => {
-      const option = document.createElement("option");
-      option.textContent = option.value = name;
-      return option;
-    });
-    this.#collections.replaceChildren(...options);
+    this.#collections.replaceChildren(...names.map((name) => el("option", { value: name, text: name })));
     const chosen = [this.#wanted, localStorage.getItem(COLLECTION), "default"].find((name) => names.includes(name));
     if (chosen) this.#collections.value = chosen;
+  }
+
+  /** Models that a question may name: `{name, kind, default}`. The one chosen last is chosen, or the default. */
+  offerModels(models) {
+    byId("model-choice").hidden = models.length < 2;
+    byId("model-name").hidden = models.length > 1;
+    if (models.length < 2) return;
+    const options = models.map(({ name, kind }) => el("option", { value: name, text: modelOf(name, kind) }));
+    this.#models.replaceChildren(...options);
+    const kept = models.find(({ name }) => name === localStorage.getItem(MODEL));
+    this.#models.value = (kept ?? models.find((model) => model.default)).name;
   }
 
   choose(name) {

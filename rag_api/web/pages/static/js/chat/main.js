@@ -38,13 +38,15 @@ function again(turn) {
     conversation_id: current,
     again: current ? answer_id : "",
     reasoning: composer.reasoning,
+    model: composer.model,
   });
   follow(run, answer_id ? turn : null);
 }
 
 function ask(question) {
   const conversation_id = current;
-  follow(Run.ask({ question, collection: composer.collection, conversation_id, reasoning: composer.reasoning }), null);
+  const { collection, reasoning, model } = composer;
+  follow(Run.ask({ question, collection, conversation_id, reasoning, model }), null);
 }
 
 function follow(run, beside) {
@@ -166,8 +168,17 @@ async function offerCollections() {
   greet(composer.collection);
 }
 
+async function offerModels() {
+  try {
+    composer.offerModels((await call("/models")).items);
+  } catch {
+    composer.offerModels([]); // the collections' list says what is wrong
+  }
+}
+
 prepare();
 open(wanted());
 status.check();
 sidebar.refresh();
 offerCollections();
+offerModels();

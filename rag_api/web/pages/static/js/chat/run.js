@@ -19,9 +19,9 @@ export class Run {
   }
 
   /** A new answer. `again` names the one to give anew. */
-  static ask({ question, collection, conversation_id, again, reasoning }) {
+  static ask({ question, collection, conversation_id, again, reasoning, model }) {
     const run = new Run(begun(question, collection));
-    const body = { question, collection, conversation_id: conversation_id ?? "new", reasoning };
+    const body = { question, collection, conversation_id: conversation_id ?? "new", reasoning, model };
     const headers = again ? { ...STREAM, "Cache-Control": "no-store" } : STREAM;
     run.#see(() => request(`${API}/answers`, { method: "POST", body: again ? { ...body, again } : body, headers }));
     return run;

@@ -22,6 +22,10 @@ export function groundingOf(grounding) {
   return said.length ? `Citations: ${said.join(", ")}` : "";
 }
 
+export function modelOf(name, kind) {
+  return kind === "extractive" ? "quotations, no language model" : name;
+}
+
 /** Where in its document a passage stands. */
 export function placeOf({ page, section }) {
   return [page && `page ${page}`, section].filter(Boolean).join(", ");
