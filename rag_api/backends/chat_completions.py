@@ -28,15 +28,14 @@ class ChatCompletionsModel:
     async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         is_understood = False
         while not is_understood:
-            body = self._body(prompt, sampling)
             try:
-                async with self._upstream.ask(PATH, body) as reply:
+                async with self._upstream.ask(PATH, self._body(prompt, sampling)) as reply:
                     is_understood = True
                     async with aclosing(_pieces(reply, self._upstream)) as pieces:
                         async for piece in pieces:
                             yield piece
             except LanguageModelRefused as error:
-                if is_understood or not self._adapt(body, str(error)):
+                if is_understood or not self._adapt(self._body(prompt, sampling), str(error)):
                     raise
 
     def _body(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:

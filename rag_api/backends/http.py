@@ -107,6 +107,10 @@ class Arriving(Protocol):
         """What else is there by now."""
         ...
 
+    async def close(self) -> None:
+        """The connection, unless all has been read."""
+        ...
+
 
 def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
     """httpx asks four generators for each piece, one inside the other; a plain body of our transport asks aiohttp."""
@@ -117,6 +121,7 @@ def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
 class _Pieces:
     def __init__(self, response: httpx.Response, *, is_plain: bool) -> None:
         self._pieces = aiter(response.aiter_raw() if is_plain else response.aiter_bytes())
+        self.close = response.aclose
 
     async def read(self) -> bytes:
         return await anext(self._pieces, b"")
@@ -126,8 +131,11 @@ class _Pieces:
 
 
 class _Content:
-    def __init__(self, content: aiohttp.StreamReader) -> None:
-        self._content = content
+    """Holds nothing of the request, nor what httpx makes of the response: many may wait long."""
+
+    def __init__(self, stream: AiohttpResponseStream) -> None:
+        self._content = stream._aiohttp_response.content
+        self.close = stream.aclose
 
     async def read(self) -> bytes:
         try:
@@ -158,7 +166,7 @@ class _Transport(AiohttpTransport):
     async def _send(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
         stream = cast(AiohttpResponseStream, response.stream)
-        response.extensions[ARRIVING] = _Content(stream._aiohttp_response.content)
+        response.extensions[ARRIVING] = _Content(stream)
         return response
 
 

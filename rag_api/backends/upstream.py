@@ -83,24 +83,26 @@ class Upstream:
         """The reply once its head is there and good. Raises LanguageModelError."""
         now = time.monotonic()
         reply = Reply(self, now + self.waits.first_token_s, now + self.waits.total_s)
+        response = await self._send(path, body, reply)
+        self.streaming += 1
+        try:
+            await reply.begin(response)
+            del body, response  # a prompt is large, and the answer may be long in coming
+            yield reply
+        finally:
+            self.streaming -= 1
+            await reply.close()
+
+    async def _send(self, path: str, body: Mapping[str, Any], reply: "Reply") -> httpx.Response:
         headers = {**self._headers, "Content-Type": JSON}
         request = self._client.build_request("POST", path, content=orjson.dumps(body), headers=headers)
         try:
             with reply.limit():
-                response = await self._client.send(request, stream=True)
+                return await self._client.send(request, stream=True)
         except TimeoutError as error:
             raise reply.timeout() from error
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
-        response.request = request = httpx.Request("POST", request.url)  # without the prompt, which has been sent
-        self.streaming += 1
-        try:
-            await reply.begin(response)
-            yield reply
-        finally:
-            self.streaming -= 1
-            reply.end()
-            await response.aclose()
 
     def refusal(self, status: int, said: str, *, after_s: float | None = None) -> LanguageModelError:
         """What a status other than success means."""
@@ -192,8 +194,9 @@ class Reply:
         """Ends at the next deadline; `timeout` is then to be raised."""
         return self._patience
 
-    def end(self) -> None:
+    async def close(self) -> None:
         self._patience.end()
+        await self._body.close()
 
     def timeout(self) -> LanguageModelTimeout:
         waits, where = self._upstream.waits, self._upstream.where

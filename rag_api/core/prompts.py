@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from jinja2 import StrictUndefined, Template, TemplateError, meta
@@ -114,12 +115,17 @@ class Prompts:
             for turn in history
             for message in (Message("user", fenced(turn.question)), Message("assistant", fenced(turn.text)))
         )
+        system = self._render("answer.system.md", instructions=instructions) if instructions else self._uninstructed
         messages = (
-            Message("system", self._render("answer.system.md", instructions=instructions)),
+            Message("system", system),
             *past,
             Message("user", self._render("answer.user.md", question=question, passages=passages)),
         )
         return Prompt(messages, standalone or question, tuple(passages))
+
+    @cached_property
+    def _uninstructed(self) -> str:
+        return self._render("answer.system.md", instructions=None)
 
     def condense(self, question: str, history: Sequence[PastTurn]) -> Prompt:
         text = self._render("condense.user.md", question=question, history=history)

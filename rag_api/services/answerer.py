@@ -158,7 +158,8 @@ class Answerer:
         )
         async with self._turns:
             found = await self._retriever.search(ask.collection, search)
-        prompt = await self._prompt(asked, question, found.hits)
+        degraded, prompt = found.degraded, await self._prompt(asked, question, found.hits)
+        del found, search  # the passages are what is kept while the model is silent
         passages = prompt.passages if prompt else ()
         run.append(Retrieved(passages))
         judging = Judging(self._judge, prompts) if self._judge and not quotes else None
@@ -166,13 +167,13 @@ class Answerer:
         writer.timings_ms["retrieve"] = writer.elapsed_ms()
         if not prompt or not passages:
             writer.refuse(prompts.refusal(ask.question))
-            return found.degraded
+            return degraded
         try:
             await self._write(asked, prompt, writer)
             await writer.end(prompts, ask.question)
         finally:
             writer.leave()
-        return found.degraded
+        return degraded
 
     async def _write(self, asked: _Asked, prompt: Prompt, writer: Writer) -> None:
         if asked.lineup.quotes or self._gatekeeper.mode == "strict":

@@ -2,7 +2,6 @@
 the order of their markers, and with the verdict by rule where the model has none in time."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -67,7 +66,7 @@ class Verdicts:
     def __init__(self, tell: Tell, judging: Judging | None) -> None:
         self._tell = tell
         self._judging = judging
-        self._open: deque[tuple[Citation, asyncio.Task[Verdict | None]]] = deque()
+        self._open: list[tuple[Citation, asyncio.Task[Verdict | None]]] = []
 
     def add(self, citation: Citation, sentence: str, passage: Passage) -> None:
         if self._judging is None:
@@ -98,6 +97,6 @@ class Verdicts:
 
     def _tell_judged(self) -> None:
         while self._open and self._open[0][1].done():
-            citation, task = self._open.popleft()
+            citation, task = self._open.pop(0)
             found = None if task.cancelled() or task.exception() else task.result()
             self._tell(replace(citation, verdict=found.value) if found else citation)

@@ -11,13 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag_api.errors import ForeignOrigin, UploadTooLarge
 from rag_api.telemetry import REQUEST_S, REQUESTS, request_id
 from rag_api.web.errors import error_response, internal_error
+from rag_api.web.streaming import OUTSIDE, EventStream
 
 ID_CHARS = 128
 API = "/api/v1"
 
 
 class RequestContext:
-    """Gives the request an id, echoes it, counts, and turns what nobody caught into the one JSON shape."""
+    """Gives the request an id, echoes it, counts, turns what nobody caught into the one JSON shape, and sends a stream
+    when everything inside has returned."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,17 +33,22 @@ class RequestContext:
         token = request_id.set(current)
         began = time.perf_counter()
         status = 0
+        outside: list[EventStream] = []
+        inner: Scope = {**scope, OUTSIDE: outside}
 
         async def send_counted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, inner
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", current.encode("latin-1"))]
-                _count(scope, status, time.perf_counter() - began)
+                _count(inner, status, time.perf_counter() - began)
+                inner = scope  # what routing noted need not stay
             await send(message)
 
         try:
-            await self._app(scope, receive, send_counted)
+            await self._app(inner, receive, send_counted)
+            if outside:
+                await outside.pop().send(receive, send_counted)
         except Exception:
             response = internal_error(scope["path"])
             if status:

@@ -1,7 +1,9 @@
 """A response of server-sent events, straight to ASGI.
 
 One task sends, another waits for the reader to leave, and one timer stands for the comments and for the limit on a
-send: it looks again when it fires, so that an event moves no timer.
+send: it looks again when it fires, so that an event moves no timer. Where the scope has a list OUTSIDE, the stream is
+put there, and whoever put that there sends it when routing has returned: what routing, dependencies and the body took
+is then gone.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from rag_api.telemetry import log
 PING_S = 10.0
 PING = b": ping\n\n"
 SEND_S = 30.0  # a reader that takes nothing for so long is dropped; it can resume
+OUTSIDE = "rag.outside"
 
 
 class EventStream(Response):
@@ -40,6 +43,13 @@ class EventStream(Response):
         self._has_left = self._is_over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outside: list[EventStream] | None = scope.get(OUTSIDE)
+        if outside is None:
+            await self.send(receive, send)
+        else:
+            outside.append(self)
+
+    async def send(self, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         assert task
         self._task, self._send, self._loop = task, send, asyncio.get_running_loop()

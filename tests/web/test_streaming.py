@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from rag_api.web.middleware import RequestContext
 from rag_api.web.streaming import PING, EventStream
 
-SCOPE: dict[str, Any] = {"type": "http", "method": "GET"}
+SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
 LIMIT_S = 5
 
 
@@ -135,3 +136,19 @@ async def test_a_content_that_fails_has_no_end() -> None:
     with pytest.raises(ValueError, match="two"):
         await asyncio.wait_for(response(SCOPE, server.receive, server.send), LIMIT_S)
     assert server.sent[-1]["more_body"] is True
+
+
+async def test_a_stream_is_sent_when_the_app_has_returned() -> None:
+    server, content = Server(), Content()
+    told: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await EventStream(content.stream(), headers={})(scope, receive, send)
+        told.append(len(server.sent))
+
+    for data in (b"one", None):
+        content.more.put_nowait(data)
+    await asyncio.wait_for(RequestContext(app)(SCOPE, server.receive, server.send), LIMIT_S)
+    assert told == [0]
+    assert server.bodies == [b"one", b""]
+    assert content.is_closed
