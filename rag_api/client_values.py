@@ -42,7 +42,7 @@ class Stats(TypedDict):
     chunks: int
     vectors: int
     jobs: dict[str, int]
-    bytes: dict[str, int]
+    bytes: dict[str, int | None]
 
 
 class UploadRow(TypedDict):

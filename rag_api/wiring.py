@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ingest.sandbox import Limits, ParserPool
 from rag_api.backends.chroma import ChromaStore
+from rag_api.backends.disk import DiskUse
 from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
@@ -46,6 +48,7 @@ from rag_api.wiring_answers import Wires, answer_cache, language_window, load_pr
 from rag_api.wiring_models import in_order, is_extractive, open_judge, open_lineups, open_models
 from rag_api.wiring_retrieval import open_retriever
 
+SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
 EMBED_S = 60.0
 
@@ -127,7 +130,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             options=AnswererOptions(answers.passages, answers.budget_chars, answers.history_chars),
         )
         processes = ProcessTable(settings.home / "run")
-        health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models)
+        health = Health(stores.db, stores.embedders.of(None), stores.vectors, processes, models, disk=_disk(settings))
         feeds = Feeds(library, make_fetcher(settings))
         jobs, reingestion = Jobs(stores.db, stores.embedders), Reingestion(stores.db, stores.files, _doorbell(settings))
         told = (Feedback(answer_log, runs), UsageBook(answer_log), Evaluations(stores.db, report_files(settings)))
@@ -207,6 +210,15 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
         ChromaStore(chroma, ef_search=settings.chroma.ef_search),
         lexical,
     )
+
+
+def _disk(settings: Settings) -> DiskUse:
+    home, databases = settings.home, {"catalogue": settings.database, "answers": settings.answer_log}
+    places: dict[str, Path | None] = {name: home / name for name in ("files", "lexical", "chroma", "evaluations")}
+    places["matrices"] = home / "matrix"
+    for name, url in databases.items():
+        places[name] = Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+    return DiskUse(places, elsewhere=("chroma",))
 
 
 def _doorbell(settings: Settings) -> Doorbell:

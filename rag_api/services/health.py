@@ -1,6 +1,7 @@
 """Whether the parts that an answer needs are there."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from rag_api.errors import RagError
 from rag_api.services.upkeep import CHECKED_FACT
 
 CHECK_S = 5.0
+BYTES_S = 10.0  # for which the measured bytes count
 SILENT_S = 30.0
 COMING = ("starting", "restarting")
 
@@ -39,6 +41,12 @@ class Resting(Protocol):
     def condition(self) -> str | None: ...
 
 
+class Disk(Protocol):
+    def measure(self) -> dict[str, int | None]:
+        """Bytes by what they are for; None for what is kept elsewhere. Blocks."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     ready: bool
@@ -53,12 +61,18 @@ class Health:
         store: VectorStore,
         processes: Processes,
         models: Sequence[Resting] = (),
+        *,
+        disk: Disk,
     ) -> None:
         self._db = db
         self._embedder = embedder
         self._store = store
         self._processes = processes
         self._models = models
+        self._disk = disk
+        self._measured: dict[str, int | None] = {}
+        self._measured_at = -BYTES_S
+        self._measuring = asyncio.Lock()
         self.starting = "the service is starting"
 
     async def check(self) -> Readiness:
@@ -121,7 +135,15 @@ class Health:
         async with self._db.read() as db:
             counts = await collections.counts(db)
             by_state = await jobs.counts(db)
-        return {**counts, "vectors": counts["chunks"], "jobs": by_state}
+        return {**counts, "vectors": counts["chunks"], "jobs": by_state, "bytes": await self._bytes()}
+
+    async def _bytes(self) -> dict[str, int | None]:
+        """Many files take a while, so who asks again soon, or at the same time, gets the same."""
+        async with self._measuring:
+            if time.monotonic() - self._measured_at >= BYTES_S:
+                self._measured = await asyncio.to_thread(self._disk.measure)
+                self._measured_at = time.monotonic()
+        return self._measured
 
 
 async def _said(check: Callable[[], Awaitable[str | None]]) -> str:

@@ -124,6 +124,12 @@ def test_the_server_tells_how_it_is_and_what_answers_took(service: Service, tabs
     expect(page.locator("#state tbody tr", has_text="worker").locator(".badge")).to_have_text("well")
     stats = service.http.get("/api/v1/stats").json()
     expect(page.locator("#holdings .facts div", has_text="Documents")).to_contain_text(str(stats["documents"]))
+    sizes = stats["bytes"]
+    assert sizes.pop("chroma") is None  # the tests' own
+    assert sizes["catalogue"] >= (service.home / "catalogue.db").stat().st_size > 0
+    assert sizes["answers"] > 0
+    assert sizes.keys() == {"catalogue", "answers", "files", "lexical", "matrices", "evaluations"}
+    expect(page.locator("#holdings .facts div", has_text="Vector index")).to_contain_text("kept elsewhere")
     expect(page.locator("#usage .facts div").first).to_have_text(f"Answers{total['answers']}")
     expect(page.locator("#usage .facts div", has_text="No answer")).to_contain_text(str(total["outcomes"]["no_answer"]))
     titles = page.locator("#usage rect title").all_text_contents()

@@ -154,7 +154,14 @@ REPLIES: Mapping[str, tuple[str, Any]] = {
     "GET /metrics": ("text/plain", 'rag_requests_total{route="/livez",method="GET",status="200"} 1.0'),
     "GET /api/v1/stats": (
         JSON,
-        {"collections": 1, "documents": 24, "chunks": 184, "vectors": 184, "jobs": {"queued": 0, "done": 24}},
+        {
+            "collections": 1,
+            "documents": 24,
+            "chunks": 184,
+            "vectors": 184,
+            "jobs": {"queued": 0, "done": 24},
+            "bytes": {"catalogue": 1_490_944, "files": 880_412, "chroma": None},
+        },
     ),
     **WIRE_REPLIES,
 }

@@ -3,6 +3,7 @@
 import { call, request } from "../shared/api.js";
 import { confirmed } from "../shared/confirm.js";
 import { el, toast } from "../shared/dom.js";
+import { drawStats } from "./holdings.js";
 import { histogram, routes, samples } from "./metrics.js";
 import { badge, bar, button, empty, facts, failure, fill, reason, select, table } from "./parts.js";
 import { bars, lines } from "./plots.js";
@@ -114,17 +115,6 @@ function drawReadiness({ checks, isReady }) {
     }),
     table("Parts of the server", ["Part", "State", "What is wrong"], rows),
   ];
-}
-
-function drawStats({ jobs: byState, ...counts }) {
-  const names = { collections: "Collections", documents: "Documents", chunks: "Chunks", vectors: "Vectors" };
-  const held = Object.entries(names).map(([key, name]) => [name, number(counts[key])]);
-  const waiting = byState.queued + byState.running;
-  return facts([
-    ...held,
-    ["Jobs", waiting ? `${number(waiting)} to do` : "nothing to do"],
-    ["Failed jobs", byState.failed && el("a", { href: "#jobs", text: number(byState.failed) })],
-  ]);
 }
 
 function drawUsage({ since, total, days }, span) {
