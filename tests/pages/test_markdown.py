@@ -125,13 +125,38 @@ def test_everything_drawn_knows_its_place_in_the_text(page: Page) -> None:
     "text",
     ["[" * 60_000, "*a " * 30_000, "> " * 30_000, "- " * 30_000, "[a](b" * 12_000, "`" * 60_000, "`a``b" * 12_000,
      "# x" + " " * 60_000 + "y", "|" * 30_000 + "\n" + "|-" * 30_000, "https://" + "." * 60_000 + "x", "_a_" * 20_000,
-     "<http://" * 8_000, "` a" + "b" * 60_000 + "`", "1. a\n" * 12_000],
-    ids=range(14),
+     "<http://" * 8_000, "` a" + "b" * 60_000 + "`", "1. a\n" * 12_000,
+     "```js\n" + "/*" * 24_000, "```py\n" + '"""\'' * 12_000, "```html\n" + "<a'" * 16_000],
+    ids=range(17),
 )  # fmt: skip
 def test_no_text_is_too_tangled_to_draw(page: Page, text: str) -> None:
     """A quadratic step anywhere would take minutes, and the browser's limit ends it."""
     [drawn] = page.evaluate(DRAW, [[text], 0])
     assert drawn
+
+
+CODE = {
+    "python": ("def f(a): # it's 1\n    return f'x {a}' + \"\"\"y\nz\"\"\"", "keyword def|comment # it's 1|"
+               "keyword return|string 'x {a}'|string \"\"\"y\nz\"\"\""),
+    "js": ("const a = `b\n` + 1e3 // don't\n/* x\ny */ 'open", "keyword const|string `b\n`|number 1e3|comment // don't|"
+           "comment /* x\ny */|string 'open"),
+    "SQL": ("Select 'it''s' -- x\nFROM t1", "keyword Select|string 'it'|string 's'|comment -- x|keyword FROM"),
+    "rust": ("fn f<'a>(x: &'a str) {}", "keyword fn"),
+    "sh": ("if [ $# -gt 1 ]; then # \"a\nfi", "keyword if|number 1|keyword then|comment # \"a|keyword fi"),
+    "html": ("<p class=\"a>b\">don't</p><!-- <b>", "keyword <p|string \"a>b\"|keyword </p|comment <!-- <b>"),
+    "yaml": ("a: don't # 1\nb: true", "comment # 1|keyword true"),
+    "json": ('{"a": [1, null]}', 'string "a"|number 1|keyword null'),
+    "constructor": ("if (1)", ""),
+}  # fmt: skip
+
+
+def test_code_is_coloured_and_stays_the_same_text(page: Page) -> None:
+    drawn = page.evaluate(DRAW, [[f"```{name}\n{text}\n```" for name, (text, _) in CODE.items()], 0])
+    for (text, wanted), html in zip(CODE.values(), drawn, strict=True):
+        code = LexborHTMLParser(html).css_first("code")
+        assert code and code.text() == text
+        found = [(span.attributes["class"] or "", span.text()) for span in code.css("span")]
+        assert "|".join(f"{kind.removeprefix('code-')} {part}" for kind, part in found) == wanted
 
 
 def muddles(count: int) -> list[str]:

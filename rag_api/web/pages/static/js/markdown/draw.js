@@ -2,6 +2,7 @@
 
 import { copy } from "../shared/clipboard.js";
 import { el } from "../shared/dom.js";
+import { coloured } from "./colours.js";
 import { tokensOf } from "./inline.js";
 
 const TAGS = { strong: "strong", em: "em", del: "del" };
@@ -75,7 +76,11 @@ function code(block) {
     setTimeout(() => (button.textContent = "Copy"), 2_000);
   });
   const bar = el("div", { class: "code-bar" }, el("span", { text: block.language || "text" }), button);
-  const text = el("pre", { tabindex: "0", role: "region", "aria-label": "Code" }, el("code", { text: block.text }));
+  const text = el(
+    "pre",
+    { tabindex: "0", role: "region", "aria-label": "Code" },
+    el("code", {}, ...coloured(block.text, block.language)),
+  );
   return el("div", { class: "code" }, bar, text);
 }
 
