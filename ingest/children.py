@@ -12,6 +12,7 @@ from pathlib import Path
 
 _FOLDERS = "rag-parser-"
 _WATCH_S = 0.05
+DYING_S = 2.0
 
 
 @dataclass(slots=True)
@@ -53,6 +54,19 @@ class Child:
         while (size := _address_space(self.process.pid)) is not None:
             self.peak_bytes = max(self.peak_bytes, size)
             await asyncio.sleep(_WATCH_S)
+
+    async def status(self) -> int:
+        """Of a child that has closed its output; one that runs on for DYING_S is killed.
+
+        Only then: to signal a process that has just ended takes its status away from who waits for it, who says 255.
+        """
+        try:
+            async with asyncio.timeout(DYING_S):
+                return await self.process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            return await self.process.wait()
 
     async def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):

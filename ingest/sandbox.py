@@ -177,9 +177,7 @@ class ParserPool:
                 "split the file or save it anew"
             ) from error
         except asyncio.IncompleteReadError as error:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()  # it has closed its output; it may still be running
-            raise self._death(child, await process.wait(), source) from error
+            raise self._death(child, await child.status(), source) from error
 
     def _death(self, child: Child, status: int, source: Source) -> IngestError:
         """Libraries in C and Rust die of memory that they can't have, each by another signal."""

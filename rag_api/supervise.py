@@ -26,6 +26,7 @@ from rag_api.errors import InvalidSettings, PortInUse
 from rag_api.home import announce, own_home
 from rag_api.settings import Settings
 from rag_api.telemetry import log
+from rag_api.wiring import check
 
 TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,6 +62,7 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
     """
     host, port = (settings.host, settings.port) if serves else ("127.0.0.1", 0)
     _refuse_open_door(host, settings)
+    check(settings)
     with own_home(settings.home), contextlib.ExitStack() as stack:
         listening = stack.enter_context(bind(host, port))
         sockets = Path(tempfile.mkdtemp(prefix="rag-"))  # a Unix socket's path must be short, a home's need not be

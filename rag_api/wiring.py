@@ -45,8 +45,8 @@ from rag_api.services.upkeep import Upkeep
 from rag_api.services.usage import UsageBook
 from rag_api.settings import Settings
 from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
-from rag_api.wiring_models import in_order, is_extractive, open_judge, open_lineups, open_models
-from rag_api.wiring_retrieval import open_retriever
+from rag_api.wiring_models import check_models, in_order, is_extractive, open_judge, open_lineups, open_models
+from rag_api.wiring_retrieval import check_reranker, open_retriever
 
 SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
@@ -173,6 +173,14 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
         )
         yield WorkerServices(ingestor, upkeep)
+
+
+def check(settings: Settings) -> None:
+    """Raises InvalidSettings for what no process could be started with, before any is."""
+    load_prompts(settings)
+    check_models(settings)
+    check_reranker(settings)
+    language_window(settings)
 
 
 def report_files(settings: Settings) -> ReportFiles:

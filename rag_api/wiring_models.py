@@ -75,6 +75,13 @@ def endpoints(llm: LanguageModelSettings) -> list[Endpoint]:
     return [_checked(first), *(_checked(_fallback(i, one)) for i, one in enumerate(llm.fallbacks))]
 
 
+def check_models(settings: Settings) -> None:
+    """Raises InvalidSettings."""
+    if not is_extractive(settings):
+        endpoints(settings.llm)
+        judge_endpoint(settings)
+
+
 async def open_models(settings: Settings, stack: AsyncExitStack) -> list[GuardedModel]:
     """In the order in which they are asked. Raises InvalidSettings."""
     llm = settings.llm

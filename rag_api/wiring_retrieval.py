@@ -44,25 +44,29 @@ async def open_retriever(
     )
 
 
+def check_reranker(settings: Settings) -> None:
+    """Raises InvalidSettings."""
+    of, embedder = settings.reranker, settings.embedder.url
+    if of.kind == "http" and not (of.base_url and of.model):
+        raise InvalidSettings("RAG_RERANKER__KIND=http needs both RAG_RERANKER__BASE_URL and RAG_RERANKER__MODEL")
+    if of.kind == "cross_encoder" and not of.model:
+        raise InvalidSettings("RAG_RERANKER__KIND=cross_encoder needs RAG_RERANKER__MODEL, a name or a folder")
+    if of.kind == "cross_encoder" and embedder and not embedder.startswith("unix:"):
+        raise InvalidSettings(
+            "RAG_RERANKER__KIND=cross_encoder runs in this service's own embedder process, and there is none "
+            "with RAG_EMBEDDER__URL: unset that, or use a server with RAG_RERANKER__KIND=http"
+        )
+
+
 async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranking | None:
+    check_reranker(settings)
     of = settings.reranker
     match of.kind:
         case "none":
             return None
         case "http":
-            if not of.base_url or not of.model:
-                raise InvalidSettings(
-                    "RAG_RERANKER__KIND=http needs both RAG_RERANKER__BASE_URL and RAG_RERANKER__MODEL"
-                )
             url, socket = of.base_url, None
         case "cross_encoder":
-            if not of.model:
-                raise InvalidSettings("RAG_RERANKER__KIND=cross_encoder needs RAG_RERANKER__MODEL, a name or a folder")
-            if not settings.embedder.url.startswith("unix:"):
-                raise InvalidSettings(
-                    "RAG_RERANKER__KIND=cross_encoder runs in this service's own embedder process, and there is none "
-                    "with RAG_EMBEDDER__URL: unset that, or use a server with RAG_RERANKER__KIND=http"
-                )
             url, socket = RERANKER_PATH, settings.embedder.url.removeprefix("unix:")
     key = of.api_key.get_secret_value()
     caller = open_caller(url, timeout_s=of.timeout_s, unix_socket=socket, api_key=key)

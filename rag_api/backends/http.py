@@ -115,7 +115,10 @@ class Arriving(Protocol):
 def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
     """httpx asks four generators for each piece, one inside the other; a plain body of our transport asks aiohttp."""
     found: Arriving | None = response.extensions.get(ARRIVING)
-    return found if found and is_plain else _Pieces(response, is_plain=is_plain)
+    if found is None or not is_plain:
+        return _Pieces(response, is_plain=is_plain)
+    response.stream = httpx.ByteStream(b"")  # httpx's own refers to the response: a cycle, with the request in it
+    return found
 
 
 class _Pieces:

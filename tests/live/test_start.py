@@ -93,6 +93,12 @@ def test_a_second_start_knows_its_documents_and_queues_no_samples_again(backends
         ({"RAG_RETRIEVAL__DENSE_WEIGHT": "7"}, ("RAG_RETRIEVAL__DENSE_WEIGHT",)),
         ({"RAG_HOST": "0.0.0.0"}, ("RAG_ADMIN_KEY",)),
         ({"RAG_HOME": "/proc/rag-home"}, ("/proc/rag-home", "RAG_HOME")),
+        ({"RAG_LLM__BASE_URL": "http://127.0.0.1:9/v1"}, ("RAG_LLM__MODEL",)),
+        ({"RAG_LLM__BASE_URL": "127.0.0.1:9", "RAG_LLM__MODEL": "m"}, ("RAG_LLM__BASE_URL", "127.0.0.1:9")),
+        ({"RAG_LLM__KIND": "anthropic"}, ("RAG_LLM__MODEL",)),
+        ({"RAG_LLM__TOKENIZER": "/proc/none.json"}, ("RAG_LLM__TOKENIZER", "/proc/none.json")),
+        ({"RAG_PROMPTS_DIR": "/proc/none"}, ("RAG_PROMPTS_DIR", "/proc/none")),
+        ({"RAG_RERANKER__KIND": "http"}, ("RAG_RERANKER__MODEL",)),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_a_sentence(
