@@ -82,10 +82,15 @@ function two(before, after) {
   ];
   const rows = names.map(({ name, label, unit }) => {
     const [a, b] = [before.figures.find((one) => one.name === name), others.get(name)];
-    return [name, label, cell(a), cell(b), a && b ? signed(b.value - a.value, unit) : ""];
+    return [
+      [name, el("p", { class: "quiet", text: label })],
+      cell(a),
+      cell(b),
+      a && b ? signed(b.value - a.value, unit) : "",
+    ];
   });
   const [first, second] = [moment(before.made_at), moment(after.made_at)];
-  const heads = ["Figure", "What", first, second === first ? `${second}, later` : second, "Difference"];
+  const heads = ["Figure", first, second === first ? `${second}, later` : second, "Difference"];
   const isSame = ["origin", "seed"].every((key) => before[key] === after[key]);
   const isLike = isSame && before.counts.questions === after.counts.questions;
   return [

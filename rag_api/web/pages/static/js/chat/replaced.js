@@ -8,17 +8,18 @@ import { Excerpt } from "./excerpt.js";
 /** A note and a button. `cited` is what is shown; `isThere`: it is the cited version's own text, not just its passage. */
 export function replaced({ collection, row, passage, quote, cited, isThere, signal }) {
   const found = el("div", { class: "source-notes", role: "status" });
+  const shown = el("p", {
+    text: isThere
+      ? "Shown is the version that was cited."
+      : "The text of the cited version is not kept. Shown is the passage that was cited, as the answer keeps it.",
+  });
   const note = el(
     "div",
     { class: "note" },
     el("p", {
       text: `This document has been replaced: cited was version ${passage.version}, now it is ${row.version}.`,
     }),
-    el("p", {
-      text: isThere
-        ? "Shown is the version that was cited."
-        : "The text of the cited version is not kept. Shown is the passage that was cited, as the answer keeps it.",
-    }),
+    shown,
     found,
   );
   let current = null; // the excerpt of the current text, once it was asked for
@@ -31,6 +32,7 @@ export function replaced({ collection, row, passage, quote, cited, isThere, sign
       (isShown ? current : cited).element.replaceWith((isShown ? cited : current).element);
       (isShown ? cited : current).reveal();
       found.hidden = isShown;
+      shown.hidden = !isShown;
       button.textContent = isShown ? "Look into the current text" : "Back to what was cited";
     } catch (error) {
       if (!signal.aborted) toast(`The current text is not shown: ${error.message}`, "error");
