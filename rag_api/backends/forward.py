@@ -21,6 +21,7 @@ Tensor: TypeAlias = torch.Tensor
 Weights: TypeAlias = dict[str, Tensor]
 BIN = 1024
 SHORT = 64  # tokens: attention of shorter texts is fp32, which needs no kernels made for their length
+MANY = 256  # tokens: more than questions that are asked at once have
 _mkldnn: Any = torch.ops.mkldnn
 
 
@@ -101,8 +102,8 @@ class PackedBert:
 
     def warm_up(self) -> None:
         """Has the kernels made that queries need first."""
-        for tokens in (16, 32, 48, 64):
-            self._pass([torch.zeros(tokens, dtype=torch.long)])
+        for rows in sorted({_rows(tokens) for tokens in range(1, MANY)}):
+            self._pass(torch.split(torch.zeros(rows, dtype=torch.long), SHORT)[::-1])
 
     def _pass(self, texts: Sequence[Tensor]) -> Tensor:
         """`texts` by length."""
@@ -224,8 +225,9 @@ def fill_bins(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def _rows(tokens: int) -> int:
-    """Rows of the matrix for so many tokens: few different numbers, as each wants kernels of its own."""
-    step = 16 if tokens <= 64 else 64
+    """Rows of the matrix for so many tokens: few different numbers, as each wants kernels of its own, but for those of
+    questions, which would pay for rows that are not used."""
+    step = 4 if tokens <= 32 else 16 if tokens <= MANY else 64
     return -(-tokens // step) * step
 
 

@@ -20,15 +20,19 @@ import numpy.typing as npt
 
 from ingest.ports import Vectors
 from rag_api.backends.matrix_file import HEAD_FLOATS, Run, VectorFile
+from rag_api.backends.sharing import SharedCalls
 from rag_api.core.hits import Scored
 from rag_api.core.matrices import VersionVectors
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Integers: TypeAlias = npt.NDArray[np.int64]
+Query: TypeAlias = tuple[Vectors, int]  # a vector, and how many chunks are wanted
 NOBODY = -1
 SUFFIX = ".vectors"
 ROWS_A_BLOCK = 2_048  # of a gather: what the processor's cache takes
 BLANK_ROWS = 4_096  # that are no reason for a new file
+ROWS_AT_ONCE = 8_192  # are scored in less time than a thread takes to be asked
+QUERIES_A_PASS, FEW_QUERIES = 50, 8
 DENSE = 0.4  # of the rows: beyond, all are scored, as leaving some out costs more
 
 
@@ -43,6 +47,11 @@ class _State:
     counts: Integers
     owners: Integers  # the number that a mask knows the version's document by
 
+    @property
+    def owned(self) -> Integers:
+        """The slots whose documents have a number."""
+        return np.flatnonzero(self.owners != NOBODY)
+
 
 class Matrix:
     """Of one generation; for one event loop. `append` and `remove` are for one caller at a time."""
@@ -50,6 +59,7 @@ class Matrix:
     def __init__(self, file: VectorFile, runs: Sequence[Run]) -> None:
         self._file = file
         self._state = _state(file, runs)
+        self._shared = SharedCalls(self._nearest, most=QUERIES_A_PASS, few=FEW_QUERIES)
 
     @classmethod
     async def open(cls, path: Path, *, dimension: int) -> "Matrix":
@@ -144,7 +154,18 @@ class Matrix:
         state = self._state
         owners = np.where(state.owners < len(mask), state.owners, NOBODY)  # some came after the mask was made
         slots = np.flatnonzero(np.append(mask, False)[owners])
-        return await asyncio.to_thread(_best, state, slots, vector, top_k)
+        [found] = await asyncio.to_thread(_best, state, slots, [(vector, top_k)])
+        return found
+
+    async def nearest(self, vector: Vectors, *, top_k: int) -> list[Scored]:
+        """The same of all documents that have a number. Of few rows at once, else in a thread for all who wait."""
+        if self._file.length <= ROWS_AT_ONCE:
+            return _best(self._state, self._state.owned, [(vector, top_k)])[0]
+        return await self._shared.ask((vector, top_k))
+
+    async def _nearest(self, queries: Sequence[Query]) -> list[list[Scored]]:
+        state = self._state
+        return await asyncio.to_thread(_best, state, state.owned, queries)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._file.close)
@@ -193,33 +214,34 @@ def _state(file: VectorFile, runs: Sequence[Run]) -> _State:
     )
 
 
-def _best(state: _State, slots: Integers, vector: Vectors, top_k: int) -> list[Scored]:
+def _best(state: _State, slots: Integers, queries: Sequence[Query]) -> list[list[Scored]]:
+    if not len(slots):
+        return [[] for _ in queries]
     counts = state.counts[slots]
     ends = np.cumsum(counts)
-    if not len(slots):
-        return []
     rows = np.repeat(state.starts[slots] - (ends - counts), counts) + np.arange(ends[-1])
-    scores = _scores(state.records, rows, np.ascontiguousarray(vector, dtype=np.float32))
-    top = np.argpartition(-scores, top_k)[:top_k] if top_k < len(scores) else np.arange(len(scores))
-    top = top[np.argsort(-scores[top], kind="stable")]
-    which = np.searchsorted(ends, top, side="right")
-    indexes = top - (ends - counts)[which]
-    names = (state.names[slot] for slot in slots[which])
-    return [
-        Scored(f"{name}:{index}", score)
-        for name, index, score in zip(names, indexes.tolist(), scores[top].tolist(), strict=True)
-    ]
+    every = _scores(state.records, rows, np.stack([vector for vector, _ in queries], axis=1, dtype=np.float32))
+    found: list[list[Scored]] = []
+    for (_, top_k), scores in zip(queries, every.T, strict=True):
+        top = np.argpartition(-scores, top_k)[:top_k] if top_k < len(scores) else np.arange(len(scores))
+        top = top[np.argsort(-scores[top], kind="stable")]
+        which = np.searchsorted(ends, top, side="right")
+        indexes = top - (ends - counts)[which]
+        best = zip(slots[which].tolist(), indexes.tolist(), scores[top].tolist(), strict=True)
+        found.append([Scored(f"{state.names[slot]}:{index}", score) for slot, index, score in best])
+    return found
 
 
-def _scores(records: Vectors, rows: Integers, vector: Vectors) -> Vectors:
+def _scores(records: Vectors, rows: Integers, vectors: Vectors) -> Vectors:
+    """Of shape (rows, queries), of vectors of shape (dimension, queries)."""
     low, high = int(rows.min()), int(rows.max()) + 1
     if len(rows) > DENSE * (high - low):
-        every: Vectors = records[low:high, HEAD_FLOATS:] @ vector
-        return every[rows - low]
-    scores = np.empty(len(rows), dtype=np.float32)
+        every: Vectors = records[low:high, HEAD_FLOATS:] @ vectors
+        return every if len(every) == len(rows) else every[rows - low]
+    scores = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
     block = np.empty((ROWS_A_BLOCK, records.shape[1]), dtype=np.float32)
     for at in range(0, len(rows), ROWS_A_BLOCK):
         some = rows[at : at + ROWS_A_BLOCK]
         found = np.take(records, some, axis=0, out=block[: len(some)], mode="clip")
-        np.matmul(found[:, HEAD_FLOATS:], vector, out=scores[at : at + len(some)])
+        np.matmul(found[:, HEAD_FLOATS:], vectors, out=scores[at : at + len(some)])
     return scores

@@ -111,6 +111,7 @@ class FilterTable:
         if ordinal is not None:
             self._alive.values[ordinal] = False
             self.total_chunks -= int(self._chunks.values[ordinal])
+            self._chunks.values[ordinal] = 0
         return ordinal
 
     def passing(self, wanted: Filter) -> Passing:

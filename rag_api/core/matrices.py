@@ -47,6 +47,10 @@ class Matrix(Protocol):
         """The chunks of the documents in the mask with the highest cosines, best first, by their exact vectors."""
         ...
 
+    async def nearest(self, vector: Vectors, *, top_k: int) -> list[Scored]:
+        """The same of all documents that have a number."""
+        ...
+
     def vectors(self, chunk_ids: Sequence[str]) -> Vectors:
         """Of shape (n, dimension); a chunk that is not there has not-a-numbers."""
         ...

@@ -6,6 +6,8 @@ they are. Scaling each list to its own least and greatest score would make as mu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import neg
+from typing import Any, overload
 
 from rag_api.core.hits import Scored, Scores
 
@@ -20,10 +22,31 @@ class Fusion:
     floor: float = 0.0
 
 
-def fuse(
-    dense: Sequence[Scored], lexical: Sequence[Scored], *, fusion: Fusion, candidates: int
-) -> list[tuple[str, Scores]]:
-    """Chunk ids with their scores, best first; ties go by id. The lists are best first, of at most `candidates` each.
+class Ranking(Sequence[tuple[str, Scores]]):
+    """Chunk ids with their scores, best first; ties go by id. Scores are put together for those that are looked at."""
+
+    def __init__(self, fused: Mapping[str, float], dense: Mapping[str, float], lexical: Mapping[str, float]) -> None:
+        self._order = sorted(zip(map(neg, fused.values()), fused, strict=True))
+        self._dense, self._lexical = dense, lexical
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[str, Scores]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "list[tuple[str, Scores]]": ...
+
+    def __getitem__(self, at: int | slice) -> Any:
+        return [self._row(*row) for row in self._order[at]] if isinstance(at, slice) else self._row(*self._order[at])
+
+    def _row(self, less: float, chunk_id: str) -> tuple[str, Scores]:
+        return chunk_id, Scores(self._dense.get(chunk_id), self._lexical.get(chunk_id), -less)
+
+
+def fuse(dense: Sequence[Scored], lexical: Sequence[Scored], *, fusion: Fusion, candidates: int) -> Ranking:
+    """The lists are best first, of at most `candidates` each.
 
     A chunk that a full list does not name counts there as its last, which is the most that it can have; one that no
     list with room to spare names has none of the question's words. Weighted sums of calibrated scores: Bruch et al.,
@@ -33,43 +56,35 @@ def fuse(
     least_dense = dense[-1].score if dense else fusion.floor
     least_lexical = lexical[-1].score if len(lexical) >= candidates else 0.0
     dense_weight, lexical_weight = fusion.dense_weight / (1 - fusion.floor), 1 - fusion.dense_weight
-    sums = {
-        chunk_id: dense_weight * (raw_dense.get(chunk_id, least_dense) - fusion.floor)
-        + lexical_weight * raw_lexical.get(chunk_id, least_lexical)
-        for chunk_id in raw_dense | raw_lexical
-    }
+    unnamed, floor = dense_weight * (least_dense - fusion.floor), fusion.floor
+    sums = {chunk_id: unnamed + lexical_weight * score for chunk_id, score in lexical}
+    get, least = raw_lexical.get, least_lexical
+    for chunk_id, score in dense:
+        sums[chunk_id] = dense_weight * (score - floor) + lexical_weight * get(chunk_id, least)
     if fusion.neighbour_weight:
-        sums = _with_neighbours(sums, fusion.neighbour_weight)
-    order = sorted(sorted(sums), key=sums.__getitem__, reverse=True)
-    return [(id_, Scores(raw_dense.get(id_), raw_lexical.get(id_), sums[id_])) for id_ in order]
+        _add_neighbours(sums, fusion.neighbour_weight)
+    return Ranking(sums, raw_dense, raw_lexical)
 
 
-def only(ranking: Sequence[Scored], *, is_dense: bool) -> list[tuple[str, Scores]]:
+def only(ranking: Sequence[Scored], *, is_dense: bool) -> Ranking:
     """One ranking as it is."""
-    return [
-        (
-            scored.chunk_id,
-            Scores(
-                dense=scored.score if is_dense else None,
-                lexical=None if is_dense else scored.score,
-                fused=scored.score,
-            ),
-        )
-        for scored in ranking
-    ]
+    scores = dict(ranking)
+    return Ranking(scores, scores if is_dense else {}, {} if is_dense else scores)
 
 
-def _with_neighbours(sums: Mapping[str, float], weight: float) -> dict[str, float]:
+def _add_neighbours(sums: dict[str, float], weight: float) -> None:
     """What is asked for often goes on in the next chunk, or begins in the one before."""
-    versions: dict[str, dict[int, str]] = {}
+    versions: dict[str, list[tuple[str, str]]] = {}
     for chunk_id in sums:
         version, _, index = chunk_id.rpartition(":")
-        versions.setdefault(version, {})[int(index)] = chunk_id
+        if version in versions:
+            versions[version].append((index, chunk_id))
+        else:
+            versions[version] = [(index, chunk_id)]
     least = min(sums.values(), default=0.0)
-    found = dict(sums)
-    for places in versions.values():
-        if len(places) > 1:
-            for at, chunk_id in places.items():
-                beside = [sums[places[near]] for near in (at - 1, at + 1) if near in places]
-                found[chunk_id] += weight * (max(beside, default=least) - least)
-    return found
+    for rows in versions.values():
+        if len(rows) > 1:
+            before = {int(index): sums[chunk_id] for index, chunk_id in rows}
+            for index, chunk_id in rows:
+                at = int(index)
+                sums[chunk_id] += weight * (max(before.get(at - 1, least), before.get(at + 1, least)) - least)

@@ -1,9 +1,9 @@
-"""What filters ask, kept in this process beside the catalogue: a table of the documents and a matrix of the vectors.
+"""What searches ask, kept in this process beside the catalogue: a table of the documents and a matrix of the vectors.
 
-Purpose: a filter is answered without reading rows, and never by what was.
-Mechanism: a collection's count of changes says whether its mirror is behind; then the changed documents are read, and
-only they, before the filter is answered. The first look reads them all, some at a time. The matrix follows in the
-background: chunks that it does not have yet are scored from the catalogue or found by the vector index.
+Purpose: a filter is answered without reading rows, and never by what was; few vectors are scored exactly.
+Mechanism: a collection's count of changes says whether its mirror is behind; then the changed documents are read before
+the filter is answered. The first look reads them all, some at a time. The matrix follows in the background: chunks that
+it does not have yet are scored from the catalogue or found by the vector index.
 Bounds: the collections asked last, up to a number of documents and of collections; the others are let go.
 Does not promise: that a hit still passes when it is shown. Whoever shows hits checks them against their rows.
 """
@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
+from itertools import count, islice
 
 import numpy as np
 
@@ -105,15 +105,23 @@ class Mirrors:
         self._mirrors: dict[str, Mirror] = {}
         self._let_go: set[str] = set()
         self._kept: set[str] = set()
-        self._clock = 0
+        self._clock = count(1)
 
     async def of(self, state: CollectionState) -> Mirror:
         """A mirror that shows at least what the state does."""
         mirror = self._mirrors.setdefault(state.collection_id, Mirror())
-        self._clock += 1
-        mirror.asked = self._clock
+        mirror.asked = next(self._clock)
         await self._read(mirror, state)
         return mirror
+
+    def whole(self, state: CollectionState, *, most_chunks: int) -> Mirror | None:
+        """The collection's mirror, when its matrix has every vector that the state shows, and no more than so many."""
+        mirror = self._mirrors.get(state.collection_id)
+        if not mirror or not mirror.matrix or mirror.index != state.generation.id or mirror.seen < state.changed:
+            return None
+        mirror.asked, found = next(self._clock), mirror.table.chunks > 0
+        is_small = mirror.table.total_chunks <= most_chunks
+        return mirror if is_small and (mirror.matrix.covered(found) == found).all() else None
 
     def vectors(self, index: str, chunk_ids: Sequence[str]) -> Vectors | None:
         """As `Matrix.vectors`; None while that matrix is not open."""

@@ -127,7 +127,7 @@ class Retriever:
 
     async def _ranked(
         self, scope: Scope, search: Search, candidates: int, watch: Stopwatch
-    ) -> tuple[list[tuple[str, Scores]], list[str], bool]:
+    ) -> tuple[Sequence[tuple[str, Scores]], list[str], bool]:
         """Ids with scores, best first; what was degraded; whether no wider search would name more."""
         if scope.is_empty:
             return [], [], True

@@ -1,8 +1,8 @@
 """Where a search looks: the generation that answers, and the documents that its filter and its reader's groups allow.
 
-Few chunks are scored exactly, as asking the vector index for more and more until enough pass would cost more. Many are
-asked for in the index with as many more as the filter leaves out; when the nearest ones do not pass, they are scored
-exactly after all.
+Few chunks are scored exactly, all of a small collection or those that pass a filter: that costs less than asking the
+vector index, or than asking it for more and more until enough pass. Many are asked for in the index, with as many more
+as the filter leaves out; when the nearest ones do not pass, they are scored exactly after all.
 """
 
 import math
@@ -29,7 +29,8 @@ READ_CHUNKS = 2_000  # whose vectors a search reads from the catalogue while the
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`wanted`: what each hit must still fulfil when it is shown; None lets all pass."""
+    """`wanted`: what each hit must still fulfil when it is shown; None lets all pass, and then `mirror` is there where
+    all are to be scored exactly."""
 
     generation: GenerationRow
     wanted: Filter | None = None
@@ -53,7 +54,7 @@ class Scoping:
         state = await self._db.ask(scopes.state, collection)
         wanted = restricted(wanted, groups)
         if wanted is None:
-            return Scope(state.generation)
+            return Scope(state.generation, mirror=self._mirrors.whole(state, most_chunks=self._exact_below))
         mirror = await self._mirrors.of(state)
         return Scope(state.generation, wanted, mirror.table.passing(wanted), mirror)
 
@@ -64,6 +65,8 @@ class Scoping:
         """
         index = scope.generation.id
         if scope.among is None:
+            if scope.mirror and scope.mirror.matrix and scope.mirror.index == index:
+                return await scope.mirror.matrix.nearest(vector, top_k=top_k)
             return await self._store.query(index, vector, top_k=top_k)
         if scope.is_empty:
             return []

@@ -1,4 +1,5 @@
 # ruff: noqa: ASYNC240
+import asyncio
 import hashlib
 import os
 import resource
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.ports import Vectors
+from rag_api.backends import matrix as module
 from rag_api.backends.matrix import Matrix, MatrixFolder
 from rag_api.backends.matrix_file import HEAD, VectorFile
 from rag_api.core.matrices import VersionVectors
@@ -128,6 +130,25 @@ async def test_the_best_are_the_best_of_those_that_the_mask_lets_pass(matrix: Ma
             found = await matrix.best(query, mask, top_k=top_k)
             assert [scored.chunk_id for scored in found] == [id_ for _, id_ in expected[:top_k]]
             assert np.allclose([scored.score for scored in found], [-score for score, _ in expected[:top_k]], atol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [0, 8_192])
+async def test_the_nearest_are_the_best_of_all_that_have_a_number_also_for_many_who_ask_together(
+    matrix: Matrix, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", at_once)
+    query = version("query", chunks=1).vectors[0]
+    assert await matrix.nearest(query, top_k=3) == []
+    some = [version(f"d{i}", chunks=1 + i % 4) for i in range(40)]
+    await matrix.append([*some, version("nobody's")])
+    matrix.own({name(one): i for i, one in enumerate(some)})
+    queries = np.stack([query, *(one.vectors[0] for one in some)])
+    mask = np.ones(40, dtype=np.bool_)
+    found = await asyncio.gather(*(matrix.nearest(one, top_k=1 + i) for i, one in enumerate(queries)))
+    for i, (one, hits) in enumerate(zip(queries, found, strict=True)):
+        expected = await matrix.best(one, mask, top_k=1 + i)
+        assert [hit.chunk_id for hit in hits] == [hit.chunk_id for hit in expected]
+        assert np.allclose([hit.score for hit in hits], [hit.score for hit in expected], atol=1e-6)
 
 
 async def test_a_version_counts_only_under_the_number_that_it_was_given_last(matrix: Matrix) -> None:

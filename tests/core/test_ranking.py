@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ RANKINGS = st.dictionaries(IDS, st.floats(0, 1).map(lambda score: round(score, 3
 FUSIONS = st.builds(Fusion, st.floats(0, 1), st.floats(0, 1))
 
 
-def ids(ranked: list[tuple[str, Scores]]) -> list[str]:
+def ids(ranked: Sequence[tuple[str, Scores]]) -> list[str]:
     return [chunk_id for chunk_id, _ in ranked]
 
 
@@ -105,10 +107,10 @@ def test_without_one_index_the_other_ranks_alone() -> None:
 
 
 def test_empty_lists_rank_nothing() -> None:
-    assert fuse([], [], fusion=Fusion(0.5, 0.5), candidates=CANDIDATES) == only([], is_dense=True) == []
+    assert list(fuse([], [], fusion=Fusion(0.5, 0.5), candidates=CANDIDATES)) == list(only([], is_dense=True)) == []
 
 
 def test_one_ranking_alone_stays_as_it_is() -> None:
     ranking = [Scored("b", 7.5), Scored("a", 2.0)]
-    assert only(ranking, is_dense=True) == [("b", Scores(7.5, None, 7.5)), ("a", Scores(2.0, None, 2.0))]
-    assert only(ranking, is_dense=False) == [("b", Scores(None, 7.5, 7.5)), ("a", Scores(None, 2.0, 2.0))]
+    assert list(only(ranking, is_dense=True)) == [("b", Scores(7.5, None, 7.5)), ("a", Scores(2.0, None, 2.0))]
+    assert list(only(ranking, is_dense=False)) == [("b", Scores(None, 7.5, 7.5)), ("a", Scores(None, 2.0, 2.0))]

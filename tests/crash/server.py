@@ -66,6 +66,7 @@ class Server:
         env = clean_env(
             **self.env,
             RAG_HOME=str(self.home),
+            RAG_RETRIEVAL__EXACT_BELOW="0",  # so that Chroma is asked
             PYTHONPATH=f"{HOOKS}{os.pathsep}{ROOT}",
             CRASH_ARMED=str(self.armed),
             CRASH_POINTS=",".join(self.points),

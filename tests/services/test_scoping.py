@@ -107,7 +107,7 @@ async def test_whatever_comes_and_goes_a_scope_is_what_passes_now(
 ) -> None:
     folder = tmp_path_factory.mktemp("scoping")
     async with opened(folder, empty_catalogue, exact_below=exact_below) as (known, mirrors, scoping):
-        for action, first, *rest in [*steps, ("ask", raw, groups), ("ask", raw, None)]:
+        for action, first, *rest in [*steps, ("ask", raw, groups), ("ask", raw, None), ("ask", None, None)]:
             if action == "ask":
                 await assert_right(known, scoping, parse_filter(first), rest[0])
             else:
@@ -137,6 +137,33 @@ async def test_few_chunks_are_scored_without_the_vector_index(tmp_path: Path, em
             found = await asked(known, scoping, {"even": True}, top_k=50)
             assert sorted(map(int, found)) == list(range(0, 20, 2))
         assert isinstance(known.store, CountingStore) and known.store.asked == []
+
+
+async def test_all_of_a_small_collection_are_scored_without_the_vector_index(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=10) as (known, mirrors, scoping):
+        assert isinstance(known.store, CountingStore)
+        for i in range(9):
+            await known.publish(f"{i}", {}, count=1)
+        everything = await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50]  # there is no matrix yet
+        await mirrors.catch_up()
+        assert await asked(known, scoping, None, top_k=50) == everything
+        await known.publish("another", {}, count=1)
+        assert "another" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50, 50]  # the matrix does not have it yet
+        await mirrors.catch_up()
+        assert "another" in await asked(known, scoping, None, top_k=50)
+        await known.delete("another")
+        await mirrors.catch_up()
+        assert await asked(known, scoping, None, top_k=50) == everything
+        assert known.store.asked == [50, 50]
+        await known.reap()
+        await known.publish("one too many", {}, count=2)
+        await mirrors.catch_up()
+        assert len(await asked(known, scoping, None, top_k=50)) == 11
+        assert known.store.asked == [50, 50, 50]
 
 
 async def test_vectors_of_chunks_are_had_without_a_look_into_the_catalogue(
