@@ -86,7 +86,7 @@ class RetrievalSettings(BaseModel):
         0.1, ge=0, le=1, description="what a hit loses of its score when nearly a copy of another document's before it"
     )
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
-    exact_below: int = Field(20_000, ge=0, description="chunks, of the collection or passing a filter, up to which they are scored exactly")
+    exact_below: int = Field(20_000, ge=0, description="chunks in question up to which they are scored exactly")
     mirrored_documents: int = Field(
         200_000, ge=0, description="documents whose filterable fields are kept in memory, some 1 to 2 KB each"
     )
