@@ -33,11 +33,17 @@ def blanked(text: str) -> str:
 
 def fenced(text: str) -> str:
     """Text that can't end or begin a passage, a conversation or a message, however it is written."""
-    return _MARK.sub(lambda mark: _DEFUSED[mark[0]], without_hidden(text))
+    return _defused(without_hidden(text))
 
 
 def attribute(text: str) -> str:
     """A title or a heading as it may stand between the quotes of an attribute, on one line and not too long."""
     line = " ".join(without_hidden(text).split())
     line = line if len(line) <= ATTRIBUTE_CHARS else f"{line[: ATTRIBUTE_CHARS - 1]}…"
-    return _MARK.sub(lambda mark: _DEFUSED[mark[0]], str(escape(line)))
+    return _defused(str(escape(line)))
+
+
+def _defused(text: str) -> str:
+    if "<" not in text and "[" not in text:  # nearly always, and much faster than to look for the marks
+        return text
+    return _MARK.sub(lambda mark: _DEFUSED[mark[0]], text)
