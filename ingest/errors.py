@@ -9,7 +9,8 @@ IngestError
 ├── DocumentTooLarge       its unpacked content, its text or its rows are over the limit
 ├── ParserTimedOut         took longer than allowed
 ├── ParserCrashed          the parser's process died
-└── EmbedderFailed         its vectors could not be made
+├── EmbedderFailed         its vectors could not be made
+└── SourceTaken            its source is that of a document which the sender may not see
 """
 
 import re
@@ -56,6 +57,10 @@ class ParserCrashed(IngestError):
 
 
 class EmbedderFailed(IngestError):
+    pass
+
+
+class SourceTaken(IngestError):
     pass
 
 

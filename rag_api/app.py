@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import cast
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.routing import Route
 
 from rag_api import __version__, telemetry
+from rag_api.core.principals import ADMIN
 from rag_api.db.database import migrate
 from rag_api.errors import NothingAccepted
 from rag_api.services.library import DEFAULT_COLLECTION, Library
@@ -29,6 +30,7 @@ from rag_api.web import (
     evaluations,
     front_ends,
     jobs,
+    keys,
     mcp,
     openai,
     openapi,
@@ -37,7 +39,6 @@ from rag_api.web import (
     site,
     system,
 )
-from rag_api.web.deps import authenticate
 from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
 from rag_api.wiring import Services, open_services
 
@@ -68,7 +69,6 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's pages take their scripts from elsewhere; ours are in web/pages
         redoc_url=None,
     )
-    app.state.admin_key = settings.admin_key.get_secret_value()
     errors.install(app)
     for router in (
         collections.router,
@@ -80,17 +80,18 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
         conversations.router,
         conversations.feedback,
         evaluations.router,
+        keys.router,
     ):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(authenticate)])
+        app.include_router(router, prefix="/api/v1")
     for wire in (openai.router, front_ends.router):
-        app.include_router(wire, dependencies=[Depends(authenticate)])
+        app.include_router(wire)
     app.include_router(system.router)
     app.include_router(pacing.router)
     app.include_router(site.routes())
     app.router.routes.append(Route(mcp.McpEndpoint.path, mcp.McpEndpoint()))
     app.openapi = openapi.described(app.openapi)  # type: ignore[method-assign]
     app.add_middleware(LimitBody, max_bytes=settings.uploads.max_bytes)
-    if not app.state.admin_key:
+    if not settings.is_guarded:
         app.add_middleware(LocalOnly)
     app.add_middleware(RequestContext)
     return app
@@ -105,7 +106,7 @@ async def queue_samples(library: Library, folder: Path) -> None:
         if source.startswith("."):
             continue
         with path.open("rb") as file, contextlib.suppress(NothingAccepted):
-            await library.add(DEFAULT_COLLECTION, [Upload(source, file)])
+            await library.add(DEFAULT_COLLECTION, [Upload(source, file)], who=ADMIN)
     await library.note(SAMPLES_FACT)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rag_api import telemetry
 from rag_api.client import Client, ServerError
-from rag_api.home import is_owned, serving
+from rag_api.home import command_key, is_owned, serving
 from rag_api.settings import Settings
 from rag_api.supervise import running
 from rag_api.terminal import err
@@ -24,22 +24,26 @@ STARTING_S = 10.0
 @contextmanager
 def server(settings: Settings) -> Iterator[Client]:
     """A client of the server that owns the home, else of one that lives as long as the block."""
-    key = settings.admin_key.get_secret_value()
     if url := _owners_url(settings):
-        with Client(url, key=key) as client:
+        with Client(url, key=key_of(settings)) as client:
             yield client
         return
     telemetry.configure_logging(process="command", level="warning", as_json=False)
     quiet = settings.model_copy(update={"log_level": "warning"})
-    with _own_server(quiet) as url, Client(url, key=key, timeout_s=120) as client:
+    with _own_server(quiet) as url, Client(url, key=key_of(settings), timeout_s=120) as client:
         _await_ready(client)
         yield client
 
 
+def key_of(settings: Settings) -> str:
+    """What commands send: RAG_ADMIN_KEY, else what the server of the home has left there for them."""
+    return settings.admin_key.get_secret_value() or command_key(settings.home)
+
+
 def find_again(client: Client, settings: Settings) -> None:
-    """A server that was started again may be at another port."""
+    """A server that was started again may be at another port, and has another key for commands."""
     if url := _owners_url(settings, wait_s=0):
-        client.move(url)
+        client.move(url, key=key_of(settings))
 
 
 def _owners_url(settings: Settings, *, wait_s: float = STARTING_S) -> str:

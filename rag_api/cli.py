@@ -12,6 +12,7 @@ from rag_api.commands.doctor import doctor
 from rag_api.commands.documents import documents
 from rag_api.commands.eval import evaluate
 from rag_api.commands.ingest import ingest
+from rag_api.commands.keys import keys
 from rag_api.commands.mcp import mcp
 from rag_api.commands.prompts import prompts
 from rag_api.commands.search import search
@@ -27,6 +28,7 @@ app.command()(ask)
 app.command()(search)
 app.command()(documents)
 app.add_typer(collections, name="collections")
+app.add_typer(keys, name="keys")
 app.command("eval")(evaluate)
 app.add_typer(prompts, name="prompts")
 app.command()(reindex)

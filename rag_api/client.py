@@ -1,4 +1,4 @@
-"""A blocking client of the HTTP interface. Needs httpx alone.
+"""A blocking client of all of the HTTP interface, longer than the others because of that. Needs httpx alone.
 
 `rag_api/client.py` is made of `rag_api/async_client.py` by `make client`: change the latter.
 """
@@ -20,6 +20,8 @@ from rag_api.client_values import (
     Document,
     Hits,
     Job,
+    Key,
+    NewKey,
     Readiness,
     Receipt,
     Receipts,
@@ -52,9 +54,10 @@ class Client:
     def url(self) -> str:
         return str(self._http.base_url).rstrip("/")
 
-    def move(self, base_url: str) -> None:
-        """The server is at another address now."""
+    def move(self, base_url: str, *, key: str = "") -> None:
+        """The server is at another address now, and takes another key if one is given."""
         self._http.base_url = httpx.URL(base_url)
+        self._http.headers.update(wire.authorization(key))
 
     def readiness(self) -> Readiness:
         """Also of a server that is not ready."""
@@ -134,6 +137,19 @@ class Client:
 
     def delete_collection(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._call("DELETE", wire.collection_at(name))
+        return found
+
+    def keys(self) -> Generator[Key, None, None]:
+        """The newest first, revoked ones among them."""
+        return self._pages(f"{wire.API}/keys", {})
+
+    def create_key(self, role: str, **options: Any) -> NewKey:
+        """`name`, `collections`, `groups` and `expires_at` may be given. Only here is its secret told."""
+        found: NewKey = self._call("POST", f"{wire.API}/keys", json={"role": role, **options})
+        return found
+
+    def revoke_key(self, key_id: str) -> Key:
+        found: Key = self._call("DELETE", f"{wire.API}/keys/{key_id}")
         return found
 
     def stats(self) -> Stats:

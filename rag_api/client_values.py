@@ -45,6 +45,23 @@ class Stats(TypedDict):
     bytes: dict[str, int | None]
 
 
+class Key(TypedDict):
+    key_id: str
+    name: str
+    prefix: str
+    role: str
+    collections: list[str] | None
+    groups: list[str]
+    created_at: str
+    last_used_at: str | None
+    expires_at: str | None
+    revoked: bool
+
+
+class NewKey(Key):
+    secret: str
+
+
 class UploadRow(TypedDict):
     document_id: str | None
     filename: str

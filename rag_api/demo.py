@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rag_api.async_client import AnswerEvent, AsyncClient, ServerError
-from rag_api.attach import server
+from rag_api.attach import key_of, server
 from rag_api.client_values import Citation, Passage, UploadRow
 from rag_api.settings import load_settings
 from rag_api.terminal import place
@@ -159,7 +159,7 @@ def main() -> None:
         url, key = os.environ.get("DEMO_URL", ""), os.environ.get("DEMO_KEY", "")
         if not url:
             settings = load_settings()
-            url, key = stack.enter_context(server(settings)).url, settings.admin_key.get_secret_value()
+            url, key = stack.enter_context(server(settings)).url, key_of(settings)
         serve(url, key, collection=os.environ.get("DEMO_COLLECTION", "default"))
 
 

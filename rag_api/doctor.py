@@ -13,7 +13,7 @@ from rag_api.doctor_backends import Wrong, chroma, descriptors, embedder, port
 from rag_api.doctor_models import examine_models
 from rag_api.doctor_way import examine_way, same
 from rag_api.errors import RagError
-from rag_api.home import is_owned, make_home, serving
+from rag_api.home import command_key, is_owned, make_home, serving
 from rag_api.settings import Settings
 from rag_api.wiring_answers import load_prompts
 
@@ -88,7 +88,8 @@ def _server(settings: Settings) -> Iterator[Finding]:
         yield Finding("server", True, "none runs on this home; rag serve starts one")
         return
     try:
-        with Client(owner.url, key=settings.admin_key.get_secret_value(), timeout_s=10) as client:
+        key = settings.admin_key.get_secret_value() or command_key(settings.home)
+        with Client(owner.url, key=key, timeout_s=10) as client:
             found, version = client.readiness(), client.version()
     except ServerError as error:
         yield Finding("server", False, str(error))

@@ -41,7 +41,7 @@ def examine_way(url: str, key: str) -> list[tuple[str, bool, str]]:
     try:
         with Client(url, key=key, timeout_s=TIMEOUT_S) as client:
             ready, version = client.readiness(), client.version()
-            client.stats()
+            next(client.collections(), None)
     except ServerError as error:
         return [("server", False, _reason(url, key, error))]
     found = [("server", ready["status"] == "ready", f"{url} is {ready['status']}")]

@@ -10,7 +10,8 @@ RagError
 │   ├── InvalidPrompt            a template that would not work
 │   ├── QuestionTooLong          for the language model's window
 │   └── NothingAccepted          an upload of which no file could be taken; `details` has a row for each
-├── Unauthenticated              no key, or a wrong one
+├── Unauthenticated              no key or token, or one that is wrong, revoked or too old
+├── Forbidden                    the role is too low for what is asked
 ├── ForeignOrigin                a page of another site asks a server that wants no key
 ├── NotFound
 │   ├── CollectionNotFound
@@ -19,11 +20,13 @@ RagError
 │   ├── ModelNotFound            no collection goes by the name of the model
 │   ├── AnswerNotFound
 │   ├── ConversationNotFound
-│   └── EvaluationNotFound
+│   ├── EvaluationNotFound
+│   └── KeyNotFound
 ├── CollectionExists
+├── LastAdminKey                 without it nobody could manage keys any more
 ├── JobRunning                   another one of its kind is at it
 ├── JobFinished                  too late to cancel, too early to retry
-├── AnswerRedacted               it rested on a document that has been deleted
+├── AnswerRedacted               it rested on a document that has been deleted, or is hidden from who asks
 ├── ContentGone                  it was there: a version since replaced, an answer's log since dropped
 ├── UploadTooLarge
 ├── FetchError                   a URL that was to be ingested can't be had
@@ -37,6 +40,7 @@ RagError
 │   │   └── VectorStoreBroken    it is there, and can't read what it holds
 │   ├── LexicalIndexUnavailable
 │   ├── RerankerUnavailable
+│   ├── TokenKeysUnavailable     by which tokens are checked
 │   ├── StorageFull              the disk has no room for what was to be kept
 │   └── TooBusy                  a queue is full
 ├── LanguageModelError           the configured language model failed
@@ -109,15 +113,24 @@ class NothingAccepted(InvalidRequest):
 
 
 class Unauthenticated(RagError):
-    def __init__(self) -> None:
-        super().__init__("this server wants a key: send it as `Authorization: Bearer <key>`")
+    def __init__(
+        self, problem: str = "this server wants a key", remedy: str = "send it as `Authorization: Bearer <key>`"
+    ) -> None:
+        super().__init__(f"{problem}: {remedy}")
+
+
+class Forbidden(RagError):
+    def __init__(self, wanted: str, role: str) -> None:
+        super().__init__(
+            f"this wants the role {wanted}, and your key has the role {role}: ask an admin for another key"
+        )
 
 
 class ForeignOrigin(RagError):
     def __init__(self, origin: str) -> None:
         super().__init__(
             f"this server wants no key and therefore answers programs and pages of this machine only, not {origin!r}; "
-            "set RAG_ADMIN_KEY to open it"
+            "`rag keys create` makes a key, and opens it to all who have one"
         )
 
 
@@ -160,6 +173,18 @@ class EvaluationNotFound(NotFound):
         super().__init__(f"there is no evaluation {evaluation_id!r}; GET /api/v1/evaluations lists them")
 
 
+class KeyNotFound(NotFound):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"there is no key {key_id!r}; GET /api/v1/keys lists them")
+
+
+class LastAdminKey(RagError):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"{key_id!r} is the last key of an admin that does not expire: create another before it is revoked"
+        )
+
+
 class CollectionExists(RagError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is a collection {name!r} already; choose another name or use that one")
@@ -175,7 +200,10 @@ class JobFinished(RagError):
 
 class AnswerRedacted(RagError):
     def __init__(self) -> None:
-        super().__init__("the answer rested on a document that has been deleted; ask again for one without it")
+        super().__init__(
+            "the answer rested on a document that has been deleted, or that you may not see any more; ask again "
+            "for one without it"
+        )
 
 
 class ContentGone(RagError):
@@ -232,6 +260,10 @@ class LexicalIndexUnavailable(Unavailable):
 
 
 class RerankerUnavailable(Unavailable):
+    pass
+
+
+class TokenKeysUnavailable(Unavailable):
     pass
 
 

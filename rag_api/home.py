@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -77,6 +78,28 @@ def announce(home: Path, url: str) -> None:
     partial = home / "run" / "server.partial"
     partial.write_bytes(orjson.dumps(asdict(Serving(os.getpid(), url))))
     partial.replace(home / "run" / "server.json")
+
+
+@contextmanager
+def command_key_kept(home: Path) -> Iterator[None]:
+    """A key for the commands of whoever may read the home, who may read all that is in it anyway."""
+    partial = home / "run" / "key.partial"
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+    partial.replace(home / "run" / "key")
+    try:
+        yield
+    finally:
+        (home / "run" / "key").unlink(missing_ok=True)
+
+
+def command_key(home: Path) -> str:
+    """Empty where nothing is served, or the home is another user's."""
+    with suppress(OSError):
+        return (home / "run" / "key").read_text("ascii")
+    return ""
 
 
 def serving(home: Path) -> Serving | None:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from rag_api.core.gating import DEFAULT_THRESHOLD
 from rag_api.core.ports import DEFAULT_MODEL
 from rag_api.errors import InvalidSettings
+from rag_api.settings_access import JwtSettings
 from rag_api.settings_models import JudgeSettings, LanguageModelSettings
 
 PREFIX = "RAG_"
@@ -135,9 +136,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path(".rag"), description="the folder that holds everything this service keeps")
-    host: str = Field("127.0.0.1", description="address to serve; another than loopback wants an admin key")
+    host: str = Field("127.0.0.1", description="address to serve; another than loopback wants keys or tokens")
     port: int = Field(8000, ge=0, le=65535)
-    admin_key: SecretStr = Field(SecretStr(""), description="when set, every request must carry it as bearer token")
+    admin_key: SecretStr = Field(SecretStr(""), description="a key of an admin; set, every request needs a key")
     database_url: str = Field("", description="SQLAlchemy URL of the catalogue; empty: SQLite in the home")
     prompts_dir: Path | None = Field(None, description="folder of prompt templates; unset: those that come along")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -154,10 +155,16 @@ class Settings(BaseSettings):
     llm: LanguageModelSettings = LanguageModelSettings()  # type: ignore[call-arg]
     answers: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]
     judge: JudgeSettings = JudgeSettings()  # type: ignore[call-arg]
+    jwt: JwtSettings = JwtSettings()  # type: ignore[call-arg]
 
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'catalogue.db'}"
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether requests need a key or a token even where no key has been created."""
+        return bool(self.admin_key.get_secret_value()) or self.jwt.is_set
 
     @property
     def answer_log(self) -> str:

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from rag_api.backends.process_table import ProcessState, ProcessTable
 from rag_api.child import Child
-from rag_api.db.database import migrate
+from rag_api.db import keys
+from rag_api.db.database import Database, migrate
 from rag_api.errors import InvalidSettings, PortInUse
-from rag_api.home import announce, own_home
+from rag_api.home import announce, command_key_kept, own_home
 from rag_api.settings import Settings
 from rag_api.telemetry import log
 from rag_api.wiring import check
@@ -61,9 +62,11 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
     Raises StartupError.
     """
     host, port = (settings.host, settings.port) if serves else ("127.0.0.1", 0)
-    _refuse_open_door(host, settings)
     check(settings)
     with own_home(settings.home), contextlib.ExitStack() as stack:
+        if host not in LOOPBACK and not settings.is_guarded:
+            await _refuse_open_door(host, settings)
+        stack.enter_context(command_key_kept(settings.home))
         listening = stack.enter_context(bind(host, port))
         sockets = Path(tempfile.mkdtemp(prefix="rag-"))  # a Unix socket's path must be short, a home's need not be
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
@@ -137,11 +140,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _refuse_open_door(host: str, settings: Settings) -> None:
-    if host not in LOOPBACK and not settings.admin_key.get_secret_value():
-        raise InvalidSettings(
-            f"serving on {host} lets anybody in who can reach it: set RAG_ADMIN_KEY, or serve on 127.0.0.1"
-        )
+async def _refuse_open_door(host: str, settings: Settings) -> None:
+    """Unless a key has been created."""
+    await asyncio.to_thread(migrate, settings.database)
+    db = Database(settings.database)
+    try:
+        if not await db.ask(keys.are_there):
+            raise InvalidSettings(
+                f"serving on {host} lets anybody in who can reach it: create a key (rag keys create --role admin), set "
+                "RAG_ADMIN_KEY or RAG_JWT__…, or serve on 127.0.0.1"
+            )
+    finally:
+        await db.close()
 
 
 def _shown(host: str) -> str:

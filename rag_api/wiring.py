@@ -43,10 +43,12 @@ from rag_api.services.retriever import Retriever
 from rag_api.services.runs import Runs
 from rag_api.services.upkeep import Upkeep
 from rag_api.services.usage import UsageBook
+from rag_api.services.visibility import Visibility
 from rag_api.settings import Settings
+from rag_api.wiring_access import Door, check_token_keys, open_door
 from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
 from rag_api.wiring_models import check_models, in_order, is_extractive, open_judge, open_lineups, open_models
-from rag_api.wiring_retrieval import check_reranker, open_retriever
+from rag_api.wiring_retrieval import check_reranker, open_gatekeeper, open_retriever
 
 SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
@@ -57,6 +59,7 @@ EMBED_S = 60.0
 class Services:
     """What the web layer serves."""
 
+    door: Door
     library: Library
     feeds: Feeds
     reingestion: Reingestion
@@ -104,18 +107,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         prompts = load_prompts(settings)
         library = Library(stores.db, stores.files, stores.embedders, runs, _doorbell(settings), prompts=prompts)
         await library.prepare(settings.embedder.model)
+        visibility = Visibility(stores.db, answer_log, runs)
+        door = await open_door(settings, stack, stores.db, visibility)
         retriever = await open_retriever(
             settings, stack, db=stores.db, embedders=stores.embedders, vectors=stores.vectors, lexical=stores.lexical
         )
-        gatekeeper = Gatekeeper(
-            stores.db, stores.embedders, stores.vectors, mode=answers.gate, threshold=answers.threshold
-        )
-        stack.push_async_callback(gatekeeper.close)
+        gatekeeper = open_gatekeeper(settings, stack, stores.db, stores.embedders, stores.vectors)
         comparer = Comparer(stores.embedders, kept=answers.sentence_vectors)
         window = language_window(settings)
         lineups, models = await open_lineups(settings, window, comparer, stack)
         talk = ConversationOptions(answers.history_turns, answers.condense, answers.condense_s)
-        conversations = Conversations(answer_log, journal, runs, model=lineups.writer, window=window, options=talk)
+        conversations = Conversations(
+            answer_log, journal, runs, visibility, model=lineups.writer, window=window, options=talk
+        )
         answerer = Answerer(
             library,
             retriever,
@@ -136,7 +140,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         told = (Feedback(answer_log, runs), UsageBook(answer_log), Evaluations(stores.db, report_files(settings)))
         reading = (retriever, answerer, gatekeeper, runs, conversations, *told)
         wires = open_wires(library, stores.embedders, runs, lineups.writer)
-        yield Services(library, feeds, reingestion, stores.files, jobs, *reading, health, lineups, wires)
+        yield Services(door, library, feeds, reingestion, stores.files, jobs, *reading, health, lineups, wires)
 
 
 @asynccontextmanager
@@ -181,6 +185,7 @@ def check(settings: Settings) -> None:
     check_models(settings)
     check_reranker(settings)
     language_window(settings)
+    check_token_keys(settings)
 
 
 def report_files(settings: Settings) -> ReportFiles:

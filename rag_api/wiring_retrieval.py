@@ -8,6 +8,7 @@ from rag_api.backends.reranker import HttpReranker
 from rag_api.core.ports import Embedders, LexicalIndex, VectorStore
 from rag_api.db.database import Database
 from rag_api.errors import InvalidSettings
+from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.mirrors import Mirrors
 from rag_api.services.reranking import Reranking
 from rag_api.services.retriever import Retriever, RetrieverOptions
@@ -72,3 +73,12 @@ async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranking
     caller = open_caller(url, timeout_s=of.timeout_s, unix_socket=socket, api_key=key)
     reranker = HttpReranker(await stack.enter_async_context(caller), model=of.model)
     return Reranking(reranker, candidates=of.candidates, timeout_s=of.timeout_s)
+
+
+def open_gatekeeper(
+    settings: Settings, stack: AsyncExitStack, db: Database, embedders: Embedders, vectors: VectorStore
+) -> Gatekeeper:
+    of = settings.answers
+    gatekeeper = Gatekeeper(db, embedders, vectors, mode=of.gate, threshold=of.threshold)
+    stack.push_async_callback(gatekeeper.close)
+    return gatekeeper

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rag_api.attach import server
+from rag_api.attach import key_of, server
 from rag_api.commands.options import CollectionOption
 from rag_api.settings import load_settings
 
@@ -26,5 +26,8 @@ def demo(
 
     settings = load_settings()
     with ExitStack() as stack:
-        url = url or stack.enter_context(server(settings)).url
-        serve(url, settings.admin_key.get_secret_value(), collection=collection, host=host, port=port)
+        key = settings.admin_key.get_secret_value()
+        if not url:
+            url = stack.enter_context(server(settings)).url
+            key = key_of(settings)
+        serve(url, key, collection=collection, host=host, port=port)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rag_api import telemetry
-from rag_api.attach import tell_when_ready
+from rag_api.attach import key_of, tell_when_ready
 from rag_api.settings import Settings, load_settings
 from rag_api.supervise import running
 from rag_api.terminal import err
@@ -31,10 +31,10 @@ async def _serve(settings: Settings, samples: Path | None) -> None:
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    key, quitting = settings.admin_key.get_secret_value(), threading.Event()
+    quitting = threading.Event()
     async with running(settings, samples=samples) as service:
         err.print(f"starting at {service.url}; the first answer needs the embedder, which takes some seconds to load")
-        telling = asyncio.create_task(asyncio.to_thread(tell_when_ready, service.url, key, quitting))
+        telling = asyncio.create_task(asyncio.to_thread(tell_when_ready, service.url, key_of(settings), quitting))
         await stopped.wait()
         err.print("stopping")
         quitting.set()

@@ -21,6 +21,7 @@ class Started:
     question: str = ""
     parent_id: str | None = None
     prompts: str = ""
+    owner: str = ""  # the principal that asked; shown to nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,13 @@ conversations = Table(
     Column("updated_at", String, nullable=False),
     Index("ix_answer_conversations_1_updated", "updated_at", "id"),
 )
+owners = Table(  # who began a conversation; one without a row was begun when nobody had a name
+    "answer_conversation_owners_1",
+    metadata,
+    Column("conversation_id", ForeignKey("answer_conversations_1.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", String, nullable=False),
+    Index("ix_answer_conversation_owners_1_owner", "owner"),
+)
 feedback = Table(
     "answer_feedback_1",
     metadata,

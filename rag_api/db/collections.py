@@ -1,6 +1,6 @@
 """Collections and their generations."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
@@ -69,8 +69,13 @@ async def get(db: Connection, name: str) -> CollectionRow:
     return CollectionRow(**row)
 
 
-async def page(db: Connection, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
+async def page(
+    db: Connection, *, limit: int, cursor: str | None, names: Collection[str] | None = None
+) -> Page[CollectionRow]:
+    """`names`: of those that are listed; None: all."""
     query = _rows()
+    if names is not None:
+        query = query.where(collections.c.name.in_(names))
     if cursor:
         created_at, id_ = decode_cursor("collections", cursor)
         after = and_(collections.c.created_at == created_at, collections.c.id > id_)
@@ -79,6 +84,13 @@ async def page(db: Connection, *, limit: int, cursor: str | None) -> Page[Collec
     rows = [CollectionRow(**row) for row in (await db.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(rows[:limit], encode_cursor("collections", last.created_at, last.id) if last else None)
+
+
+async def names_of(db: Connection, ids: Collection[str]) -> dict[str, str]:
+    """By their ids; of those that are there."""
+    query = select(collections.c.id, collections.c.name)
+    query = query.where(collections.c.id.in_(ids), collections.c.deleted_at.is_(None))
+    return {row.id: row.name for row in await db.execute(query)}
 
 
 async def with_other_embedder(db: Connection, embedder: str) -> list[tuple[str, str]]:

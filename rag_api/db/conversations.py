@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, insert, or_, select, update
 
 from ingest.documents import new_id
 from rag_api.db import answers
-from rag_api.db.answer_tables import conversations, feedback, runs
+from rag_api.db.answer_tables import conversations, feedback, owners, runs
 from rag_api.db.database import Connection, now
 from rag_api.db.rows import Page, decode_cursor, encode_cursor
 from rag_api.errors import ConversationNotFound
@@ -46,10 +46,11 @@ _COLUMNS = [conversations.c[name] for name in ConversationRow.__dataclass_fields
 _FEEDBACK = [feedback.c[name] for name in FeedbackRow.__dataclass_fields__]
 
 
-async def create(db: Connection, title: str) -> ConversationRow:
+async def create(db: Connection, title: str, owner: str) -> ConversationRow:
     moment = now()
     row = ConversationRow(new_id("conv"), title, moment, moment)
     await db.execute(insert(conversations).values({name: getattr(row, name) for name in ConversationRow.__slots__}))
+    await db.execute(insert(owners).values(conversation_id=row.id, owner=owner))
     return row
 
 
@@ -60,9 +61,17 @@ async def get(db: Connection, conversation_id: str) -> ConversationRow:
     return ConversationRow(*found)
 
 
-async def page(db: Connection, *, limit: int, cursor: str | None) -> Page[ConversationRow]:
-    """The one that was spoken in last comes first."""
+async def owner(db: Connection, conversation_id: str) -> str:
+    """Who began it; empty where nobody knows."""
+    query = select(owners.c.owner).where(owners.c.conversation_id == conversation_id)
+    return (await db.execute(query)).scalar_one_or_none() or ""
+
+
+async def page(db: Connection, *, limit: int, cursor: str | None, owner: str | None = None) -> Page[ConversationRow]:
+    """The one that was spoken in last comes first. `owner` None: whoever began them."""
     query = select(*_COLUMNS)
+    if owner is not None:
+        query = query.join(owners, owners.c.conversation_id == conversations.c.id).where(owners.c.owner == owner)
     if cursor:
         updated_at, id_ = decode_cursor("conversations", cursor)
         same = and_(conversations.c.updated_at == updated_at, conversations.c.id < id_)

@@ -71,6 +71,35 @@ async def get(db: Connection, collection_id: str, document_id: str) -> DocumentR
     return _document(row) if row else None
 
 
+async def acls(db: Connection, document_ids: Collection[str]) -> dict[str, Sequence[str]]:
+    """Who may see them, as they are shown now; of those that are there."""
+    found: dict[str, Sequence[str]] = {}
+    wanted = list(document_ids)
+    for at in range(0, len(wanted), IDS_A_QUERY):
+        query = (
+            select(documents.c.id, _SHOWN.c.acl)
+            .join(_SHOWN, and_(_SHOWN.c.document_id == documents.c.id, _SHOWN.c.number == _NUMBER))
+            .where(documents.c.id.in_(wanted[at : at + IDS_A_QUERY]), documents.c.deleted_at.is_(None))
+        )
+        found |= {row.id: row.acl for row in await db.execute(query)}
+    return found
+
+
+async def acls_of_sources(
+    db: Connection, collection_id: str, sources: Sequence[str], *, besides_bulk: str
+) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
+    """Of the documents with these sources: who may see the shown version, and who the newest. Those are left out whose
+    newest that bulk load has made."""
+    found: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
+    for at in range(0, len(sources), IDS_A_QUERY):
+        query = _listed(collection_id, documents.c.source, _SHOWN.c.acl, _NEWEST.c.acl)
+        query = query.where(
+            documents.c.source.in_(sources[at : at + IDS_A_QUERY]), _NEWEST.c.bulk_job_id.is_distinct_from(besides_bulk)
+        )
+        found |= {source: (shown, newest) for source, shown, newest in await db.execute(query)}
+    return found
+
+
 async def page(
     db: Connection, collection_id: str, *, status: str | None, limit: int, cursor: str | None
 ) -> Page[DocumentRow]:
@@ -117,26 +146,28 @@ async def listed(db: Connection, collection_id: str) -> list[Mapping[str, Any]]:
 _SEEN = ("document_id", "source", "created_at", "title", "media_type", "metadata", "acl")
 _SHOWN = versions.alias("shown")
 _NEWEST = versions.alias("newest")
+_NUMBER = func.coalesce(documents.c.current, documents.c.newest)
+_COLUMNS = (
+    documents.c.id,
+    documents.c.source,
+    documents.c.created_at,
+    documents.c.updated_at,
+    *(_SHOWN.c[name] for name in
+      ("number", "status", "title", "media_type", "chunks", "bytes", "pages", "metadata", "acl", "file")),
+    _NEWEST.c.sha256,
+    _NEWEST.c.error_code,
+    _NEWEST.c.error_message,
+)  # fmt: skip
 
 
-def _listed(collection_id: str) -> Select[Any]:
-    number = func.coalesce(documents.c.current, documents.c.newest)
+def _listed(collection_id: str, *columns: Any) -> Select[Any]:
     return (
-        select(
-            documents.c.id,
-            documents.c.source,
-            documents.c.created_at,
-            documents.c.updated_at,
-            *(_SHOWN.c[name] for name in
-              ("number", "status", "title", "media_type", "chunks", "bytes", "pages", "metadata", "acl", "file")),
-            _NEWEST.c.sha256,
-            _NEWEST.c.error_code,
-            _NEWEST.c.error_message,
-        )
-        .join(_SHOWN, and_(_SHOWN.c.document_id == documents.c.id, _SHOWN.c.number == number))
+        select(*(columns or _COLUMNS))
+        .select_from(documents)
+        .join(_SHOWN, and_(_SHOWN.c.document_id == documents.c.id, _SHOWN.c.number == _NUMBER))
         .join(_NEWEST, and_(_NEWEST.c.document_id == documents.c.id, _NEWEST.c.number == documents.c.newest))
         .where(documents.c.collection_id == collection_id, documents.c.deleted_at.is_(None))
-    )  # fmt: skip
+    )
 
 
 def _document(row: Mapping[Any, Any]) -> DocumentRow:

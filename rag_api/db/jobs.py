@@ -17,7 +17,9 @@ _COLUMNS = [jobs.c[name] for name in JobRow.__dataclass_fields__]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job is to do: one file of a collection, as one document's version or, without one, as a bulk load."""
+    """What a job is to do: one file of a collection, as one document's version or, without one, as a bulk load.
+
+    `owner` wants it, who sees what these `groups` see; None: everything."""
 
     collection_id: str
     source: str
@@ -28,6 +30,8 @@ class Work:
     metadata: Mapping[str, Any] | None = None
     acl: Sequence[str] = ()
     title: str = ""
+    owner: str = ""
+    groups: Sequence[str] | None = None
 
     def of_version(self, document_id: str, version: int) -> "Work":
         return replace(self, document_id=document_id, version=version)
@@ -47,6 +51,8 @@ async def queue(db: Connection, work: Work) -> str:
             file=work.file,
             metadata=dict(work.metadata or {}),
             acl=list(work.acl),
+            owner=work.owner,
+            groups=None if work.groups is None else list(work.groups),
             state="queued",
             stage="queued",
             documents_total=1 if work.document_id else 0,
@@ -204,9 +210,13 @@ async def get(db: Connection, job_id: str) -> JobRow | None:
     return JobRow(**row) if row else None
 
 
-async def page(db: Connection, *, state: str | None, limit: int, cursor: str | None) -> Page[JobRow]:
+async def page(
+    db: Connection, *, state: str | None, limit: int, cursor: str | None, kind: str | None = None
+) -> Page[JobRow]:
     """The newest first."""
     query = select(*_COLUMNS)
+    if kind:
+        query = query.where(jobs.c.kind == kind)
     if state:
         query = query.where(jobs.c.state == state)
     if cursor:

@@ -95,6 +95,8 @@ class JobRow:
     created_at: str
     started_at: str | None
     finished_at: str | None
+    owner: str
+    groups: Sequence[str] | None  # of the owner; None: it sees every document
 
 
 @dataclass(frozen=True, slots=True)

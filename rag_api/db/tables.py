@@ -174,6 +174,8 @@ jobs = Table(
     Column("created_at", String, nullable=False),
     Column("started_at", String),
     Column("finished_at", String),
+    Column("owner", String, nullable=False, server_default=""),  # who queued it
+    Column("groups", JSON(none_as_null=True)),  # of the owner; NULL: it sees every document
     Index("ix_jobs_state", "state", "run_after"),
 )
 
@@ -183,4 +185,20 @@ workers = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("seen_at", String, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("prefix", String, nullable=False, index=True),
+    Column("hash", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("collections", JSON(none_as_null=True)),  # NULL: all
+    Column("groups", JSON, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("last_used_at", String),
+    Column("expires_at", String),
+    Column("revoked_at", String),
 )

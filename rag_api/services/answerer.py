@@ -13,6 +13,7 @@ from rag_api.core.gating import Gate
 from rag_api.core.hits import Hit, Passage
 from rag_api.core.packing import fit, pack, pack_history
 from rag_api.core.ports import Sampling
+from rag_api.core.principals import Principal
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
 from rag_api.errors import Unavailable
@@ -38,6 +39,7 @@ class Ask:
 
     question: str
     collection: str
+    who: Principal
     top_k: int | None = None
     filter: Filter | None = None
     mode: Mode = "hybrid"
@@ -49,7 +51,6 @@ class Ask:
     conversation_id: str | None = None
     again: str | None = None
     said: tuple[PastTurn, ...] = ()
-    groups: frozenset[str] | None = None
     may_repeat: bool = True
 
 
@@ -105,12 +106,14 @@ class Answerer:
         """A run that has begun. Raises what is wrong with the question itself: CollectionNotFound, QuestionTooLong …"""
         began = time.perf_counter()
         lineup = self._lineups.of(ask.model)
-        row = await self._library.collection(ask.collection)
+        row = await self._library.collection(ask.collection, ask.who)
         prompts = self._prompts.of(row.prompts)
         if window := lineup.window:
             bare = prompts.answer(ask.question, (), instructions=ask.instructions)
             window.left(bare, max_tokens=ask.sampling.max_tokens)
-        place = await self._conversations.place(ask.conversation_id, ask.question, again=ask.again, said=ask.said)
+        place = await self._conversations.place(
+            ask.conversation_id, ask.question, who=ask.who, again=ask.again, said=ask.said
+        )
         answer_id = new_id("ans")
         asked = _Asked(ask, lineup, row, prompts, place.history, began)
 
@@ -118,14 +121,9 @@ class Answerer:
             await self._work_or_repeat(run, asked)
 
         started = Started(
-            answer_id,
-            place.conversation_id,
-            ask.collection,
-            lineup.name,
-            ask.question,
-            place.parent_id,
-            prompts.version,
-        )
+            answer_id, place.conversation_id, ask.collection, lineup.name, ask.question, place.parent_id,
+            prompts.version, ask.who.id,
+        )  # fmt: skip
         return self._runs.start(answer_id, work, started)
 
     async def _work_or_repeat(self, run: Run, asked: _Asked) -> None:
@@ -133,7 +131,7 @@ class Answerer:
         if not self._cache.is_on or not ask.may_repeat or ask.reasoning:
             await self._work(run, asked)
             return
-        scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.groups, ask.top_k, ask.mode,
+        scope = repr((row.id, row.generation_id, row.changed, ask.filter, ask.who.listed_groups, ask.top_k, ask.mode,
                       ask.dense_weight, ask.instructions, ask.sampling, asked.history, asked.lineup.name,
                       asked.prompts.version))  # fmt: skip
         events, vector = await self._cache.find(scope, ask.question, model=row.embedder)
@@ -152,7 +150,7 @@ class Answerer:
             ask.mode,
             ask.filter,
             ask.dense_weight,
-            ask.groups,
+            ask.who.groups,
             same_text=1,
             joined=not quotes,
         )

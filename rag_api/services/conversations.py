@@ -8,9 +8,10 @@ from typing import Literal, TypeVar
 
 from rag_api.core.citing import without_markers
 from rag_api.core.condensing import standalone
-from rag_api.core.events import Answer, fold
+from rag_api.core.events import Answer, documents_in, fold
 from rag_api.core.packing import Window, newest
 from rag_api.core.ports import LanguageModel, Sampling
+from rag_api.core.principals import Principal
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db import answers, conversations
 from rag_api.db.conversations import ConversationRow
@@ -19,6 +20,7 @@ from rag_api.db.rows import Page
 from rag_api.errors import AnswerNotFound, LanguageModelError
 from rag_api.services.journal import Journal
 from rag_api.services.runs import Runs
+from rag_api.services.visibility import Visibility
 from rag_api.telemetry import log
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Conversations:
         store: Database,
         journal: Journal,
         runs: Runs,
+        visibility: Visibility,
         *,
         model: LanguageModel | None,
         window: Window,
@@ -59,22 +62,25 @@ class Conversations:
         self._store = store
         self._journal = journal
         self._runs = runs
+        self._visibility = visibility
         self._model = model
         self._window = window
         self._options = options
 
-    async def create(self, title: str = "") -> ConversationRow:
-        return await self._store.change(conversations.create, title[:TITLE_CHARS])
+    async def create(self, title: str = "", *, who: Principal) -> ConversationRow:
+        return await self._store.change(conversations.create, title[:TITLE_CHARS], who.id)
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[ConversationRow]:
-        return await self._store.ask(conversations.page, limit=limit, cursor=cursor)
+    async def page(self, *, limit: int, cursor: str | None, who: Principal) -> Page[ConversationRow]:
+        owner = None if who.role == "admin" else who.id
+        return await self._store.ask(conversations.page, limit=limit, cursor=cursor, owner=owner)
 
-    async def get(self, conversation_id: str) -> tuple[ConversationRow, list[Answer]]:
-        """With its turns, those of all branches, in the order in which they were asked."""
+    async def get(self, conversation_id: str, *, who: Principal) -> tuple[ConversationRow, list[Answer]]:
+        """With its turns, those of all branches, in the order in which they were asked; without those that rest on what
+        it may not see any more."""
         await self._journal.flush()
         row = await self._store.ask(conversations.get, conversation_id)
         found = await self._store.ask(conversations.turns, conversation_id)
-        return row, await self._said([turn.answer_id for turn in found])
+        return row, await self._said([turn.answer_id for turn in found], who)
 
     async def rename(self, conversation_id: str, title: str) -> ConversationRow:
         return await self._store.change(conversations.change, conversation_id, title=title)
@@ -91,6 +97,7 @@ class Conversations:
         conversation_id: str | None,
         question: str,
         *,
+        who: Principal,
         again: str | None = None,
         said: Sequence[PastTurn] = (),
     ) -> Place:
@@ -102,7 +109,8 @@ class Conversations:
         if conversation_id is None:
             return Place(history=tuple(self._latest(said)))
         if conversation_id == "new":
-            return Place((await self.create(question)).id)
+            return Place((await self.create(question, who=who)).id)
+        await self._visibility.admit(who, {"conversation_id": conversation_id})
         await self._journal.flush()
         row = await self._store.ask(conversations.get, conversation_id)
         found = await self._store.ask(conversations.turns, conversation_id)
@@ -112,7 +120,7 @@ class Conversations:
             raise AnswerNotFound(again)
         parent = parents[again] if again is not None else found[-1].answer_id if found else None
         branch = self._latest(conversations.chain(found, parent))
-        given = [answer for answer in await self._said(branch) if answer.question]
+        given = [answer for answer in await self._said(branch, who) if answer.question]
         past = tuple(PastTurn(answer.question, without_markers(answer.text)) for answer in given)
         return Place(row.id, parent, past)
 
@@ -148,7 +156,10 @@ class Conversations:
     def _latest(self, turns: Sequence[T]) -> Sequence[T]:
         return turns[max(0, len(turns) - self._options.turns) :]
 
-    async def _said(self, answer_ids: Sequence[str]) -> list[Answer]:
+    async def _said(self, answer_ids: Sequence[str], who: Principal) -> list[Answer]:
         """What is left of them: a redacted one is not."""
         found = [await self._store.ask(answers.load, answer_id) for answer_id in answer_ids]
-        return [fold(events) for _, events in filter(None, found) if events]
+        said = [events for _, events in filter(None, found) if events]
+        hidden = await self._visibility.hidden_documents(who, {one for log in said for one in documents_in(log)})
+        folded = [fold(log) for log in said if not hidden & documents_in(log)]
+        return [answer for answer in folded if who.enters(answer.collection)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from ingest.ports import Vectors
 from rag_api.core.ports import Embedders
+from rag_api.core.principals import Principal
 from rag_api.core.spending import estimated
 from rag_api.services.library import Library
 
@@ -25,9 +26,11 @@ class Embedding:
         self._library = library
         self._embedders = embedders
 
-    async def embed(self, collection: str, texts: Sequence[str], *, as_queries: bool = False) -> Embedded:
+    async def embed(
+        self, collection: str, texts: Sequence[str], *, who: Principal, as_queries: bool = False
+    ) -> Embedded:
         """By the embedder of the index in use. Raises CollectionNotFound, EmbedderUnavailable."""
-        row = await self._library.collection(collection)
+        row = await self._library.collection(collection, who)
         embedder = self._embedders.of(row.embedder)
         identity = await embedder.identity()
         if as_queries:

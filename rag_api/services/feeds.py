@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ingest.errors import IngestError
 from ingest.parsers import FORMATS, SUPPORTED
+from rag_api.core.principals import Principal
 from rag_api.errors import FetchError, NothingAccepted
 from rag_api.services.library import Library
 from rag_api.services.uploads import Upload, UploadRow
@@ -44,7 +45,7 @@ class Feeds:
         self._library = library
         self._fetcher = fetcher
 
-    async def add(self, collection: str, page: WebPage) -> UploadRow:
+    async def add(self, collection: str, page: WebPage, *, who: Principal) -> UploadRow:
         """As `Library.add`. Raises NothingAccepted when it can't be had or can't be taken."""
         try:
             fetched = await self._fetcher.fetch(page.url, wanted=SUPPORTED)
@@ -55,7 +56,7 @@ class Feeds:
             source = page.source or page.url
             upload = Upload(name, fetched.file, source, page.title, page.metadata, page.acl)
             try:
-                [row] = await self._library.add(collection, [upload])
+                [row] = await self._library.add(collection, [upload], who=who)
             except NothingAccepted as error:
                 [detail] = error.details or ()
                 raise _rejected(page, detail["error"]) from error

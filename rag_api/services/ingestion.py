@@ -14,6 +14,7 @@ from ingest.errors import IngestError
 from ingest.pipeline import Draft, Refused
 from ingest.sandbox import SplitDocument
 from ingest.split import Splitting
+from rag_api.core.principals import Principal
 from rag_api.db import generations, versions
 from rag_api.db.database import Connection, Database
 from rag_api.db.rows import JobRow
@@ -22,6 +23,7 @@ from rag_api.services.indexing import CatalogueSink
 from rag_api.services.pipelines import Line, Pipelines
 from rag_api.services.progress import Progress
 from rag_api.services.room import Room
+from rag_api.services.uploads import hidden_sources, source_taken
 
 BULK_DOCUMENTS = 100
 CHARS_IN_HAND = 20_000_000
@@ -116,10 +118,12 @@ class Ingestion:
         self, job: JobRow, progress: Progress, generation_id: str, batch: Mapping[str, SplitDocument]
     ) -> list[tuple[VersionKey, SplitDocument]]:
         """Those of the documents that are not in the collection as they are, with the version that each becomes."""
-        fresh = await self._db.change(_accept, job, generation_id, batch)
+        fresh, taken = await self._db.change(_accept, job, generation_id, batch)
+        for name in taken:
+            progress.failed(name, source_taken(name))
         await self._sink.trim({key: len(found.chunks) for key, found in fresh})
         total = sum(len(found.chunks) for _, found in fresh)
-        progress.add(documents_done=len(batch) - len(fresh), chunks_total=total)
+        progress.add(documents_done=len(batch) - len(fresh) - len(taken), chunks_total=total)
         progress.stage("embed")
         return fresh
 
@@ -188,8 +192,13 @@ def _incoming(job: JobRow, name: str, found: SplitDocument) -> Incoming:
 
 async def _accept(
     db: Connection, job: JobRow, generation_id: str, batch: Mapping[str, SplitDocument]
-) -> list[tuple[VersionKey, SplitDocument]]:
+) -> tuple[list[tuple[VersionKey, SplitDocument]], set[str]]:
+    """What becomes a version, and the sources that are not to be replaced."""
     assert job.collection_id
+    groups = None if job.groups is None else frozenset(job.groups)
+    owner = Principal(job.owner, "writer", groups=groups)
+    taken = await hidden_sources(db, job.collection_id, list(batch), owner, besides_bulk=job.id)
+    batch = {name: found for name, found in batch.items() if name not in taken}
     incoming = [_incoming(job, name, found) for name, found in batch.items()]
     accepted = await versions.accept(db, job.collection_id, incoming)
     fresh = [
@@ -199,4 +208,4 @@ async def _accept(
     ]
     if fresh:
         await versions.describe(db, [_described(key, found, job.metadata) for key, found in fresh])
-    return fresh
+    return fresh, taken

@@ -1,27 +1,30 @@
 """What is in the library: collections and their documents. Uploading accepts; the worker ingests."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
-from ingest.documents import is_bulk
-from ingest.errors import EmptyDocument, IngestError
-from ingest.parsers import media_type_of
-from rag_api.core.filters import matches, parse_filter, seen_by_filter
+from rag_api.core.filters import matches, parse_filter, restricted, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.core.ports import Doorbell, Embedders
+from rag_api.core.principals import Principal
 from rag_api.core.prompts import Prompts
 from rag_api.db import chunks, collections, documents, jobs, versions
-from rag_api.db.database import Connection, Database
-from rag_api.db.jobs import Work
-from rag_api.db.rows import CollectionRow, DocumentRow, Page
-from rag_api.db.versions import Incoming
-from rag_api.errors import ContentGone, DocumentNotFound, InvalidFilter, InvalidRequest, NothingAccepted
+from rag_api.db.database import Database
+from rag_api.db.rows import CollectionRow, DocumentRow, Page, encode_cursor
+from rag_api.errors import (
+    CollectionNotFound,
+    ContentGone,
+    DocumentNotFound,
+    InvalidFilter,
+    InvalidRequest,
+    NothingAccepted,
+)
 from rag_api.services.runs import Runs
-from rag_api.services.uploads import Files, Stored, Upload, UploadRow
+from rag_api.services.sifting import sifted
+from rag_api.services.uploads import Files, Stored, Upload, UploadRow, queue_all
 from rag_api.telemetry import log
 
 DEFAULT_COLLECTION = "default"
@@ -90,11 +93,13 @@ class Library:
             collections.create, name, description=description, metadata=metadata, embedder=embedder, prompts=prompts
         )
 
-    async def collection(self, name: str) -> CollectionRow:
+    async def collection(self, name: str, who: Principal) -> CollectionRow:
+        if not who.enters(name):
+            raise CollectionNotFound(name)
         return await self._db.ask(collections.get, name)
 
-    async def collections(self, *, limit: int, cursor: str | None) -> Page[CollectionRow]:
-        return await self._db.ask(collections.page, limit=limit, cursor=cursor)
+    async def collections(self, *, limit: int, cursor: str | None, who: Principal) -> Page[CollectionRow]:
+        return await self._db.ask(collections.page, limit=limit, cursor=cursor, names=who.collections)
 
     async def change_collection(self, name: str, values: Mapping[str, Any]) -> CollectionRow:
         """Raises InvalidPrompt."""
@@ -109,17 +114,17 @@ class Library:
         await self._runs.redact_collection(name)
         return row
 
-    async def add(self, collection: str, uploads: Sequence[Upload]) -> list[UploadRow]:
+    async def add(self, collection: str, uploads: Sequence[Upload], *, who: Principal) -> list[UploadRow]:
         """A row for each upload, in order. Raises NothingAccepted when all were rejected."""
-        row = await self.collection(collection)
+        row = await self.collection(collection, who)
         rows: list[UploadRow] = []
         for at in range(0, len(uploads), UPLOADS_AT_ONCE):
-            rows += await self._add(row.id, uploads[at : at + UPLOADS_AT_ONCE])
+            rows += await self._add(row.id, uploads[at : at + UPLOADS_AT_ONCE], who)
         if all(found.status == "rejected" for found in rows):
             raise NothingAccepted([{"filename": found.filename, "error": found.error} for found in rows])
         return rows
 
-    async def _add(self, collection_id: str, uploads: Sequence[Upload]) -> list[UploadRow]:
+    async def _add(self, collection_id: str, uploads: Sequence[Upload], who: Principal) -> list[UploadRow]:
         """Their files first, then all their rows in one transaction."""
         kept: list[Stored] = []
         try:
@@ -129,7 +134,7 @@ class Library:
             for failure in results:
                 if isinstance(failure, BaseException):
                     raise failure
-            rows = await self._db.change(_queue_all, collection_id, uploads, kept)
+            rows = await self._db.change(queue_all, collection_id, uploads, kept, who)
         except BaseException:
             for stored in kept:
                 await self._files.delete(stored.name)
@@ -141,11 +146,20 @@ class Library:
         return rows
 
     async def documents(
-        self, collection: str, *, status: str | None, limit: int, cursor: str | None
+        self, collection: str, *, status: str | None, limit: int, cursor: str | None, who: Principal
     ) -> Page[DocumentRow]:
-        async with self._db.read() as db:
-            row = await collections.get(db, collection)
-            return await documents.page(db, row.id, status=status, limit=limit, cursor=cursor)
+        row = await self.collection(collection, who)
+
+        def pages(*, limit: int, cursor: str | None) -> Awaitable[Page[DocumentRow]]:
+            return self._db.ask(documents.page, row.id, status=status, limit=limit, cursor=cursor)
+
+        if who.groups is None:
+            return await pages(limit=limit, cursor=cursor)
+
+        async def seen(rows: Sequence[DocumentRow]) -> Sequence[DocumentRow]:
+            return [row for row in rows if who.sees(row.acl)]
+
+        return await sifted(pages, seen, _cursor, limit=limit, cursor=cursor)
 
     async def document(self, collection: str, document_id: str) -> DocumentRow:
         async with self._db.read() as db:
@@ -186,10 +200,12 @@ class Library:
             await self._db.change(documents.change, document_id, found.version, values)
         return await self.document(collection, document_id)
 
-    async def delete_documents(self, collection: str, raw_filter: Mapping[str, Any]) -> list[Receipt]:
-        """Every document that the filter matches, published or not, one after the other."""
-        wanted = parse_filter(raw_filter)
-        if wanted is None:
+    async def delete_documents(
+        self, collection: str, raw_filter: Mapping[str, Any], *, who: Principal
+    ) -> list[Receipt]:
+        """Every document that it sees and the filter matches, published or not, one after the other."""
+        wanted = restricted(parse_filter(raw_filter), who.groups)
+        if not raw_filter or wanted is None:
             raise InvalidFilter("an empty filter matches all documents; to delete them all, delete the collection")
         async with self._db.read() as db:
             row = await collections.get(db, collection)
@@ -211,40 +227,5 @@ class Library:
         return Receipt(document_id, found.chunks, found.chunks, found.bytes, purged=False)
 
 
-async def _queue_all(
-    db: Connection, collection_id: str, uploads: Sequence[Upload], kept: Sequence[Stored]
-) -> list[UploadRow]:
-    return [await _queue(db, collection_id, upload, stored) for upload, stored in zip(uploads, kept, strict=True)]
-
-
-async def _queue(db: Connection, collection_id: str, upload: Upload, stored: Stored) -> UploadRow:
-    """The version's row and the job's row."""
-    try:
-        if not stored.size:
-            raise EmptyDocument(f"{upload.filename}: the file is empty (0 bytes); check it and send it again")
-        media_type = upload.media_type or media_type_of(upload.filename, stored.head)
-    except IngestError as error:
-        rejection = {"code": error.code, "message": str(error)}
-        return UploadRow(None, upload.filename, None, "rejected", rejection)
-    source = upload.source or upload.filename
-    work = Work(
-        collection_id, source, media_type, stored.name, metadata=upload.metadata, acl=upload.acl, title=upload.title
-    )
-    if is_bulk(media_type):
-        return UploadRow(None, upload.filename, await jobs.queue(db, work), "queued")
-    incoming = Incoming(
-        source=source,
-        sha256=stored.sha256,
-        bytes=stored.size,
-        media_type=media_type,
-        title=upload.title or PurePosixPath(upload.filename).stem,
-        file=stored.name,
-        metadata=upload.metadata,
-        acl=upload.acl,
-    )
-    [accepted] = await versions.accept(db, collection_id, [incoming])
-    if accepted.version is None:
-        return UploadRow(accepted.document_id, upload.filename, None, "unchanged")
-    await jobs.cancel_of_document(db, accepted.document_id, before=accepted.version)
-    job_id = await jobs.queue(db, work.of_version(accepted.document_id, accepted.version))
-    return UploadRow(accepted.document_id, upload.filename, job_id, "queued")
+def _cursor(row: DocumentRow) -> str:
+    return encode_cursor("documents", row.created_at, row.document_id)

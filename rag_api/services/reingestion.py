@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from rag_api.core.ports import Doorbell
+from rag_api.core.principals import Principal
 from rag_api.db import collections, documents, jobs, versions
 from rag_api.db.database import Connection, Database
 from rag_api.db.documents import KeptVersion
@@ -25,7 +26,7 @@ class Reingestion:
         self._files = files
         self._doorbell = doorbell
 
-    async def queue(self, collection: str, document_id: str) -> UploadRow:
+    async def queue(self, collection: str, document_id: str, *, who: Principal) -> UploadRow:
         """A next version of the newest one's bytes, with its title, metadata and acl.
 
         Raises JobRunning while that is being ingested, and ContentGone for a line of a bulk load.
@@ -42,7 +43,7 @@ class Reingestion:
                 newest = _checked(await documents.newest(db, row.id, document_id), collection, document_id)
                 if newest.number != kept.number:
                     raise JobRunning(f"document {document_id!r} has just got a newer version; look at that one")
-                job_id = await _queue(db, row.id, document_id, kept, stored)
+                job_id = await _queue(db, row.id, document_id, kept, stored, who=who)
         except BaseException:
             await self._files.delete(stored.name)
             raise
@@ -58,7 +59,9 @@ def _checked(kept: KeptVersion | None, collection: str, document_id: str) -> Kep
     return kept
 
 
-async def _queue(db: Connection, collection_id: str, document_id: str, kept: KeptVersion, stored: Stored) -> str:
+async def _queue(
+    db: Connection, collection_id: str, document_id: str, kept: KeptVersion, stored: Stored, *, who: Principal
+) -> str:
     is_unnamed = kept.status == "failed" and kept.title == PurePosixPath(kept.source).stem
     title = "" if is_unnamed else kept.title
     incoming = Incoming(
@@ -83,5 +86,7 @@ async def _queue(db: Connection, collection_id: str, document_id: str, kept: Kep
         metadata=kept.metadata,
         acl=kept.acl,
         title=title,
+        owner=who.id,
+        groups=who.listed_groups,
     )
     return await jobs.queue(db, work)

@@ -22,7 +22,7 @@ class Tasks:
         self._runs = runs
         self._model = model
 
-    def reply(self, collection: str, messages: Sequence[Message], sampling: Sampling) -> Run:
+    def reply(self, collection: str, messages: Sequence[Message], sampling: Sampling, *, owner: str) -> Run:
         """A run without retrieval: the model gets the messages as they are. Raises TooBusy."""
         began = time.perf_counter()
         task, answer_id = messages[-1].text, new_id("ans")
@@ -34,7 +34,7 @@ class Tasks:
             writer.finish("answered")
 
         name = self._model.name if self._model else RULES
-        return self._runs.start(answer_id, work, Started(answer_id, None, collection, name, task))
+        return self._runs.start(answer_id, work, Started(answer_id, None, collection, name, task, owner=owner))
 
     async def _ask(self, prompt: Prompt, sampling: Sampling, writer: Writer) -> bool:
         """Whether a model has replied."""

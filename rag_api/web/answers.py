@@ -1,7 +1,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse, Response
 
 from rag_api.core.events import Answer
@@ -10,20 +10,23 @@ from rag_api.core.ports import Sampling
 from rag_api.errors import InvalidRequest
 from rag_api.services.answerer import Ask
 from rag_api.web import sse
-from rag_api.web.deps import Wired
+from rag_api.web.deps import READER, Reader, Wired
 from rag_api.web.errors import error_body, status_of_code
 from rag_api.web.schemas import AskIn, answer_out
 
-router = APIRouter(prefix="/answers", tags=["answers"])
+router = APIRouter(prefix="/answers", tags=["answers"], dependencies=[Depends(READER)])
 
 
 @router.post("", response_model=None)
-async def ask(body: AskIn, services: Wired, cache_control: Annotated[str, Header()] = "") -> Response | dict[str, Any]:
+async def ask(
+    body: AskIn, who: Reader, services: Wired, cache_control: Annotated[str, Header()] = ""
+) -> Response | dict[str, Any]:
     """Server-sent events, or JSON when `stream` is false. `Cache-Control: no-store` makes the answer anew."""
     run = await services.answerer.answer(
         Ask(
             question=body.question,
             collection=body.collection,
+            who=who,
             top_k=body.top_k,
             filter=parse_filter(body.filter),
             mode=body.mode,

@@ -1,14 +1,14 @@
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from rag_api.db.conversations import ConversationRow, FeedbackRow
-from rag_api.web.deps import Cursor, Limit, Wired
+from rag_api.web.deps import ADMIN, READER, Cursor, Limit, Reader, Wired
 from rag_api.web.schemas import In, PageOut, answer_out
 
-router = APIRouter(prefix="/conversations", tags=["conversations"])
+router = APIRouter(prefix="/conversations", tags=["conversations"], dependencies=[Depends(READER)])
 feedback = APIRouter(tags=["feedback"])
 Rating = Literal[1, -1]
 RatingQuery = Annotated[Rating | None, BeforeValidator(lambda raw: {"1": 1, "-1": -1}.get(raw, raw)), Query()]
@@ -47,21 +47,23 @@ class FeedbackOut(BaseModel):
 
 
 @router.get("")
-async def list_conversations(services: Wired, limit: Limit = 100, cursor: Cursor = None) -> PageOut[ConversationOut]:
+async def list_conversations(
+    who: Reader, services: Wired, limit: Limit = 100, cursor: Cursor = None
+) -> PageOut[ConversationOut]:
     """The one that was spoken in last comes first."""
-    page = await services.conversations.page(limit=limit, cursor=cursor)
+    page = await services.conversations.page(limit=limit, cursor=cursor, who=who)
     return PageOut(items=[ConversationOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.post("", status_code=201)
-async def create_conversation(services: Wired, body: ConversationIn | None = None) -> ConversationOut:
-    return ConversationOut.of(await services.conversations.create(body.title if body else ""))
+async def create_conversation(who: Reader, services: Wired, body: ConversationIn | None = None) -> ConversationOut:
+    return ConversationOut.of(await services.conversations.create(body.title if body else "", who=who))
 
 
 @router.get("/{conversation_id}")
-async def get_conversation(conversation_id: str, services: Wired) -> dict[str, Any]:
+async def get_conversation(conversation_id: str, who: Reader, services: Wired) -> dict[str, Any]:
     """With its answers, those of all branches, as they were asked; `parent_id` is the one that each goes on from."""
-    row, answers = await services.conversations.get(conversation_id)
+    row, answers = await services.conversations.get(conversation_id, who=who)
     return ConversationOut.of(row).model_dump() | {"answers": [answer_out(answer) for answer in answers]}
 
 
@@ -77,14 +79,14 @@ async def delete_conversation(conversation_id: str, services: Wired) -> dict[str
     return {"conversation_id": conversation_id}
 
 
-@feedback.post("/answers/{answer_id}/feedback")
+@feedback.post("/answers/{answer_id}/feedback", dependencies=[Depends(READER)])
 async def rate_answer(answer_id: str, body: FeedbackIn, services: Wired) -> dict[str, Any]:
     """The last rating of an answer counts."""
     row = await services.feedback.rate(answer_id, body.rating, body.comment)
     return {"answer_id": row.answer_id, "rating": row.rating, "comment": row.comment}
 
 
-@feedback.get("/feedback")
+@feedback.get("/feedback", dependencies=[Depends(ADMIN)])
 async def list_feedback(
     services: Wired,
     rating: RatingQuery = None,
@@ -96,7 +98,7 @@ async def list_feedback(
     return PageOut(items=[FeedbackOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@feedback.get("/feedback/questions", response_class=StreamingResponse)
+@feedback.get("/feedback/questions", response_class=StreamingResponse, dependencies=[Depends(ADMIN)])
 async def export_feedback(services: Wired, rating: RatingQuery = 1) -> StreamingResponse:
     """Rated questions as JSON lines, for `rag eval`; by default those whose answers were good."""
     return StreamingResponse(services.feedback.questions(rating=rating), media_type="application/x-ndjson")

@@ -4,16 +4,17 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from ingest.documents import json_problem
+from rag_api.core.principals import Principal
 from rag_api.errors import ContentGone, InvalidRequest
 from rag_api.services.feeds import WebPage
 from rag_api.services.uploads import Upload, UploadRow
-from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
+from rag_api.web.deps import READER, WRITER, CollectionName, Cursor, Limit, Reader, Wired, Writer
 from rag_api.web.document_schemas import (
     ChunkOut,
     DocumentIn,
@@ -28,6 +29,7 @@ from rag_api.web.schemas import PageOut
 from rag_api.wiring import Services
 
 router = APIRouter(prefix="/collections/{collection}/documents", tags=["documents"])
+READING, WRITING = [Depends(READER)], [Depends(WRITER)]
 
 MAX_INT = 2**31 - 1
 PDF = "application/pdf"
@@ -54,34 +56,36 @@ _BODY = {
 
 
 @router.post("", status_code=202, openapi_extra=_BODY)
-async def add_documents(collection: CollectionName, request: Request, services: Wired) -> UploadsOut:
-    await services.library.collection(collection)  # a wrong name is told before gigabytes are read
+async def add_documents(collection: CollectionName, who: Writer, request: Request, services: Wired) -> UploadsOut:
+    await services.library.collection(collection, who)  # a wrong name is told before gigabytes are read
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         async with request.form(max_files=10_000) as form:
-            rows = await services.library.add(collection, _uploads(form))
+            rows = await services.library.add(collection, _uploads(form), who=who)
     else:
-        rows = [await _add(collection, _document(await request.body()), services)]
+        rows = [await _add(collection, _document(await request.body()), who, services)]
     return UploadsOut(documents=[UploadOut.of(row) for row in rows])
 
 
 @router.get("")
 async def list_documents(
     collection: CollectionName,
+    who: Reader,
     services: Wired,
+    *,
     status: Annotated[str | None, Query(pattern="^(queued|ready|failed)$")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PageOut[DocumentOut]:
-    page = await services.library.documents(collection, status=status, limit=limit, cursor=cursor)
+    page = await services.library.documents(collection, status=status, limit=limit, cursor=cursor, who=who)
     return PageOut(items=[DocumentOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{document_id}")
+@router.get("/{document_id}", dependencies=READING)
 async def get_document(collection: CollectionName, document_id: str, services: Wired) -> DocumentOut:
     return DocumentOut.of(await services.library.document(collection, document_id))
 
 
-@router.get("/{document_id}/content", response_class=PlainTextResponse)
+@router.get("/{document_id}/content", response_class=PlainTextResponse, dependencies=READING)
 async def get_content(
     collection: CollectionName,
     document_id: str,
@@ -92,7 +96,7 @@ async def get_content(
     return PlainTextResponse(await services.library.content(collection, document_id, version))
 
 
-@router.get("/{document_id}/file", response_class=FileResponse)
+@router.get("/{document_id}/file", response_class=FileResponse, dependencies=READING)
 async def get_file(collection: CollectionName, document_id: str, services: Wired, inline: bool = False) -> Response:
     """The bytes as they were uploaded, as an attachment; `inline` lets a browser show a PDF."""
     row = await services.library.document(collection, document_id)
@@ -109,7 +113,7 @@ async def get_file(collection: CollectionName, document_id: str, services: Wired
     )
 
 
-@router.get("/{document_id}/chunks")
+@router.get("/{document_id}/chunks", dependencies=READING)
 async def list_chunks(
     collection: CollectionName, document_id: str, services: Wired, limit: Limit = 100, cursor: Cursor = None
 ) -> PageOut[ChunkOut]:
@@ -120,12 +124,12 @@ async def list_chunks(
 
 
 @router.post("/{document_id}/ingest", status_code=202)
-async def ingest_again(collection: CollectionName, document_id: str, services: Wired) -> UploadOut:
+async def ingest_again(collection: CollectionName, document_id: str, who: Writer, services: Wired) -> UploadOut:
     """A next version from the bytes that are kept, read as the settings are now."""
-    return UploadOut.of(await services.reingestion.queue(collection, document_id))
+    return UploadOut.of(await services.reingestion.queue(collection, document_id, who=who))
 
 
-@router.patch("/{document_id}")
+@router.patch("/{document_id}", dependencies=WRITING)
 async def change_document(
     collection: CollectionName, document_id: str, body: DocumentPatch, services: Wired
 ) -> DocumentOut:
@@ -137,16 +141,17 @@ async def change_document(
 @router.delete("")
 async def delete_documents(
     collection: CollectionName,
+    who: Writer,
     services: Wired,
     filter: Annotated[str, Query(description="a JSON object, as in search", examples=['{"year": 2019}'])],
 ) -> ReceiptsOut:
     """All that the filter matches."""
-    receipts = await services.library.delete_documents(collection, _json("filter", filter, dict))
+    receipts = await services.library.delete_documents(collection, _json("filter", filter, dict), who=who)
     rows = [ReceiptOut.model_validate(receipt, from_attributes=True) for receipt in receipts]
     return ReceiptsOut(count=len(rows), documents=rows)
 
 
-@router.delete("/{document_id}")
+@router.delete("/{document_id}", dependencies=WRITING)
 async def delete_document(collection: CollectionName, document_id: str, services: Wired) -> ReceiptOut:
     receipt = await services.library.delete_document(collection, document_id)
     return ReceiptOut.model_validate(receipt, from_attributes=True)
@@ -194,14 +199,14 @@ def _document(body: bytes) -> DocumentIn:
         ) from error
 
 
-async def _add(collection: str, given: DocumentIn, services: Services) -> UploadRow:
+async def _add(collection: str, given: DocumentIn, who: Principal, services: Services) -> UploadRow:
     if given.url is not None:
         page = WebPage(given.url, given.source, given.title, given.metadata, given.acl)
-        return await services.feeds.add(collection, page)
+        return await services.feeds.add(collection, page, who=who)
     name = given.source or given.title or "text"
     text = io.BytesIO((given.text or "").encode("utf-8", "replace"))
     upload = Upload(f"{name}.txt", text, name, given.title, given.metadata, given.acl, media_type="text/plain")
-    [row] = await services.library.add(collection, [upload])
+    [row] = await services.library.add(collection, [upload], who=who)
     return row
 
 

@@ -1,15 +1,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from rag_api.services.evaluations import Evaluation
-from rag_api.web.deps import Cursor, Limit, Wired
+from rag_api.web.deps import ADMIN, Cursor, Limit, Wired
 from rag_api.web.schemas import PageOut
 
-router = APIRouter(prefix="/evaluations", tags=["evaluations"])
+router = APIRouter(prefix="/evaluations", tags=["evaluations"], dependencies=[Depends(ADMIN)])
 
 # a page without scripts that is of no origin, whatever the texts in it may be
 ALONE = {

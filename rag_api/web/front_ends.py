@@ -12,7 +12,7 @@ from rag_api.core.ports import Sampling
 from rag_api.services.answerer import Ask
 from rag_api.services.library import DEFAULT_COLLECTION
 from rag_api.web import sse
-from rag_api.web.deps import Wired
+from rag_api.web.deps import Reader, Wired
 from rag_api.web.dialects import dialogue
 from rag_api.web.dialects.ag_ui import AgUiStream
 from rag_api.web.dialects.ui_messages import HEADERS, UiMessageStream
@@ -60,13 +60,14 @@ class RunAgentIn(Foreign):
 
 
 @router.post("/chat", response_model=None)
-async def chat(body: UiChatIn, services: Wired) -> Response:
+async def chat(body: UiChatIn, who: Reader, services: Wired) -> Response:
     """The UI message stream. Who leaves may come back; `…/stop` stops."""
     said = dialogue.read(body.messages, instructions=body.instructions)
     run = await services.answerer.answer(
         Ask(
             question=said.question,
             collection=body.collection,
+            who=who,
             top_k=body.top_k,
             filter=parse_filter(body.filter),
             instructions=said.instructions,
@@ -75,28 +76,28 @@ async def chat(body: UiChatIn, services: Wired) -> Response:
             said=said.turns,
         )
     )
-    services.wires.chats.begin(body.id, run)
+    services.wires.chats.begin(who.id, body.id, run)
     return sse.project(services.runs, run, UiMessageStream(), headers=HEADERS, resumable=True)
 
 
 @router.get("/chat/{chat_id}/stream", response_model=None)
-async def resume_chat(chat_id: ChatId, services: Wired) -> Response:
+async def resume_chat(chat_id: ChatId, who: Reader, services: Wired) -> Response:
     """What is being answered in the chat, from its beginning; 204 when nothing is."""
-    if not (run := services.wires.chats.running(chat_id)):
+    if not (run := services.wires.chats.running(who.id, chat_id)):
         return Response(status_code=204)
     return sse.project(services.runs, run, UiMessageStream(), headers=HEADERS, resumable=True)
 
 
 @router.post("/chat/{chat_id}/stop", response_model=None)
-async def stop_chat(chat_id: ChatId, services: Wired) -> Response | dict[str, Any]:
+async def stop_chat(chat_id: ChatId, who: Reader, services: Wired) -> Response | dict[str, Any]:
     """Stops what is being answered, and gives it as far as it came; 204 when nothing is."""
-    if not (run := services.wires.chats.running(chat_id)):
+    if not (run := services.wires.chats.running(who.id, chat_id)):
         return Response(status_code=204)
     return answer_out((await services.runs.stop(run.answer_id)).answer())
 
 
 @router.post("/ag-ui", response_model=None)
-async def run_agent(body: RunAgentIn, services: Wired) -> Response:
+async def run_agent(body: RunAgentIn, who: Reader, services: Wired) -> Response:
     """A run of AG-UI; `forwardedProps` may name `collection`, `filter`, `top_k`, `reasoning`."""
     context = "\n\n".join(f"{one.description}: {one.value}" for one in body.context or [])
     said, wanted = dialogue.read(body.messages, instructions=context), body.forwarded_props or ForwardedProps()
@@ -104,6 +105,7 @@ async def run_agent(body: RunAgentIn, services: Wired) -> Response:
         Ask(
             question=said.question,
             collection=wanted.collection,
+            who=who,
             top_k=wanted.top_k,
             filter=parse_filter(wanted.filter),
             instructions=said.instructions,

@@ -1,16 +1,16 @@
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from rag_api.services.jobs import FINAL_STATES, Jobs
-from rag_api.web.deps import CollectionName, Cursor, Limit, Wired
+from rag_api.web.deps import ADMIN, WRITER, CollectionName, Cursor, Limit, Wired, Writer
 from rag_api.web.schemas import JobOut, PageOut, ReindexIn
 from rag_api.web.sse import event_stream
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
-upkeep = APIRouter(tags=["upkeep"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[Depends(WRITER)])
+upkeep = APIRouter(tags=["upkeep"], dependencies=[Depends(ADMIN)])
 
 
 @upkeep.post("/collections/{collection}/reindex", status_code=202)
@@ -28,12 +28,13 @@ async def purge(services: Wired) -> JobOut:
 
 @router.get("")
 async def list_jobs(
+    who: Writer,
     services: Wired,
     state: Annotated[str | None, Query(pattern="^(queued|running|done|failed|cancelled)$")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PageOut[JobOut]:
-    page = await services.jobs.page(state=state, limit=limit, cursor=cursor)
+    page = await services.door.visibility.jobs(who, state=state, limit=limit, cursor=cursor)
     return PageOut(items=[JobOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 

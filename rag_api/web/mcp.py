@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rag_api import __version__
 from rag_api.errors import RagError
 from rag_api.telemetry import log
-from rag_api.web import mcp_resources
-from rag_api.web.deps import authenticate_by_header
-from rag_api.web.mcp_tools import TOOLS, AnswerFailed, Context
+from rag_api.web import mcp_resources, mcp_tools
+from rag_api.web.deps import READER
+from rag_api.web.mcp_tools import TOOLS, AnswerFailed, Context, who_asks
 from rag_api.wiring import Services
 
 NAMED = 50  # collections that a tool's description names
@@ -40,7 +40,7 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         scope["route"] = self  # by whose path requests are counted
-        await authenticate_by_header(request)
+        scope[mcp_tools.WHO] = await READER.of(request)
         if request.method != "POST":  # there is no session to listen to or to end
             raise HTTPException(405, headers={"Allow": "POST"})
         protocol: ASGIApp = request.app.state.mcp
@@ -55,24 +55,26 @@ async def open_protocol(services: Services) -> AsyncIterator[ASGIApp]:
 
 
 def make_server(services: Services) -> Server[Any]:
-    async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        names = [row.name async for row in mcp_resources.collections(services)]
+    async def list_tools(context: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        names = [row.name async for row in mcp_resources.collections(services, who_asks(context))]
         return types.ListToolsResult(tools=[_tool(name, names) for name in TOOLS])
 
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         return await _call(services, params, context)
 
-    async def list_resources(_: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    async def list_resources(
+        context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
         try:
-            return await mcp_resources.list_documents(services, params.cursor if params else None)
+            return await mcp_resources.list_documents(services, params.cursor if params else None, who_asks(context))
         except RagError as error:
             raise MCPError(types.INVALID_PARAMS, str(error), {"code": error.code}) from error
 
     async def list_templates(_: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resource_templates=[mcp_resources.TEMPLATE])
 
-    async def read_resource(_: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await mcp_resources.read(services, str(params.uri))
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        return await mcp_resources.read(services, str(params.uri), who_asks(context))
 
     return Server(
         "rag-api",

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from rag_api.core.principals import Principal
 from rag_api.db.rows import CollectionRow, DocumentRow
 from rag_api.errors import ContentGone, InvalidCursor, NotFound
 from rag_api.web.mcp_schemas import uri_of
@@ -26,27 +27,27 @@ TEMPLATE = types.ResourceTemplate(
 )
 
 
-async def collections(services: Services) -> AsyncIterator[CollectionRow]:
+async def collections(services: Services, who: Principal) -> AsyncIterator[CollectionRow]:
     cursor = None
     while True:
-        page = await services.library.collections(limit=COLLECTIONS, cursor=cursor)
+        page = await services.library.collections(limit=COLLECTIONS, cursor=cursor, who=who)
         for row in page.items:
             yield row
         if not (cursor := page.next_cursor):
             return
 
 
-async def list_documents(services: Services, cursor: str | None) -> types.ListResourcesResult:
+async def list_documents(services: Services, cursor: str | None, who: Principal) -> types.ListResourcesResult:
     """The documents that can be read, one collection after the other; a cursor names the one that is next."""
     wanted, _, inner = (cursor or "").partition("/")
-    names = [row.name async for row in collections(services)]
+    names = [row.name async for row in collections(services, who)]
     if wanted and wanted not in names:
         raise InvalidCursor(cursor or "")
     found: list[types.Resource] = []
     for name in names[names.index(wanted) if wanted else 0 :]:
         if found:  # the next page begins here
             return types.ListResourcesResult(resources=found, next_cursor=f"{name}/")
-        page = await services.library.documents(name, status="ready", limit=PAGE, cursor=inner or None)
+        page = await services.library.documents(name, status="ready", limit=PAGE, cursor=inner or None, who=who)
         inner = ""
         found = [_resource(name, row) for row in page.items]
         if page.next_cursor:
@@ -54,13 +55,14 @@ async def list_documents(services: Services, cursor: str | None) -> types.ListRe
     return types.ListResourcesResult(resources=found)
 
 
-async def read(services: Services, uri: str) -> types.ReadResourceResult:
+async def read(services: Services, uri: str, who: Principal) -> types.ReadResourceResult:
     """Raises MCPError for what is not there or too long to be read whole."""
     named = re.fullmatch(r"rag://([^/?#]+)/([^/?#]+)", uri)
     if not named:
         raise _wrong(uri, f"{uri!r} is no document's URI, which looks like {TEMPLATE.uri_template}")
     collection, document_id = (unquote(part) for part in named.groups())
     try:
+        await services.door.visibility.admit(who, {"collection": collection, "document_id": document_id})
         text = await services.library.content(collection, document_id, None)
     except (NotFound, ContentGone) as error:
         raise _wrong(uri, str(error), code=error.code) from error

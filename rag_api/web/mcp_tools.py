@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from rag_api.core.events import Retrieved, TextAppended
 from rag_api.core.filters import parse_filter
+from rag_api.core.principals import Principal
 from rag_api.db.rows import DocumentRow
 from rag_api.services.answerer import Ask
 from rag_api.services.retriever import Search
@@ -34,6 +35,7 @@ from rag_api.wiring import Services
 
 TELL_S = 0.25  # between two notifications of progress
 Context: TypeAlias = ServerRequestContext[Any, Any]
+WHO = "rag.principal"  # in the scope of the request that carries a call
 
 
 class AnswerFailed(Exception):
@@ -61,8 +63,16 @@ class ToolKind:
     call: Callable[[Services, Any, Context], Awaitable[Result]]
 
 
-async def search(services: Services, args: SearchArgs, _: Context) -> Result:
-    wanted = Search(args.query, args.top_k, args.mode, parse_filter(args.filter))
+def who_asks(context: Context) -> Principal:
+    assert context.request is not None
+    who: Principal = context.request.scope[WHO]
+    return who
+
+
+async def search(services: Services, args: SearchArgs, context: Context) -> Result:
+    who = who_asks(context)
+    await services.door.visibility.admit(who, {"collection": args.collection})
+    wanted = Search(args.query, args.top_k, args.mode, parse_filter(args.filter), groups=who.groups)
     found = await services.retriever.search(args.collection, wanted)
     hits = [HitOut.of(args.collection, hit) for hit in found.hits]
     parts = [f"{hit.rank}. {_place(hit)} (score {hit.score:.2f})\n{hit.text}" for hit in hits]
@@ -76,6 +86,7 @@ async def ask(services: Services, args: AskArgs, context: Context) -> Result:
         Ask(
             question=args.question,
             collection=args.collection,
+            who=who_asks(context),
             top_k=args.top_k,
             filter=parse_filter(args.filter),
             instructions=args.instructions,
@@ -92,15 +103,19 @@ async def ask(services: Services, args: AskArgs, context: Context) -> Result:
     return Result(value, "\n\n".join([answer.text, *_sources(value)]))
 
 
-async def list_documents(services: Services, args: ListDocumentsArgs, _: Context) -> Result:
-    page = await services.library.documents(args.collection, status=args.status, limit=args.limit, cursor=args.cursor)
+async def list_documents(services: Services, args: ListDocumentsArgs, context: Context) -> Result:
+    page = await services.library.documents(
+        args.collection, status=args.status, limit=args.limit, cursor=args.cursor, who=who_asks(context)
+    )
     listed = [listed_out(args.collection, row) for row in page.items]
     lines = [_line(document) for document in listed] or ["There are no documents."]
     lines += [f"More with cursor {page.next_cursor!r}."] if page.next_cursor else []
     return Result(DocumentsOut(documents=listed, next_cursor=page.next_cursor), "\n".join(lines))
 
 
-async def get_document(services: Services, args: GetDocumentArgs, _: Context) -> Result:
+async def get_document(services: Services, args: GetDocumentArgs, context: Context) -> Result:
+    named = {"collection": args.collection, "document_id": args.document_id}
+    await services.door.visibility.admit(who_asks(context), named)
     row = await services.library.document(args.collection, args.document_id)
     whole = await services.library.content(args.collection, args.document_id, row.version)
     text = whole[args.start : args.start + args.length]

@@ -59,7 +59,8 @@ class RequestContext:
 
 
 class LocalOnly:
-    """For a server without a key: no page of another site may ask it, by its own name or by a name it was given.
+    """For a server that is open, having no key: no page of another site may ask it, by its own name or by a name it
+    was given.
 
     A browser sends such requests from any page that somebody on this machine looks at, and a name that an attacker
     owns may point to loopback (DNS rebinding).
@@ -73,7 +74,7 @@ class LocalOnly:
             headers = dict(scope["headers"])
             for name, prefix in ((b"host", ""), (b"origin", "http")):
                 value = headers.get(name, b"").decode("latin-1")
-                if value and not _is_local(value, prefix):
+                if value and not _is_local(value, prefix) and await _is_open(scope):
                     await error_response(ForeignOrigin(value), scope["path"])(scope, receive, send)
                     return
         await self._app(scope, receive, send)
@@ -116,6 +117,11 @@ class LimitBody:
             await self._app(scope, receive_counted, send_checked)
         if is_over and not has_begun:
             await error_response(UploadTooLarge(self._max_bytes), scope["path"])(scope, receive, send)
+
+
+async def _is_open(scope: Scope) -> bool:
+    is_open: bool = await scope["app"].state.services.door.access.is_open()
+    return is_open
 
 
 @lru_cache(maxsize=256)

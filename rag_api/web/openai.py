@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
 
 from rag_api.core.filters import parse_filter
+from rag_api.core.principals import Principal
 from rag_api.core.prompts import Message
 from rag_api.core.tasks import is_task
 from rag_api.errors import CollectionNotFound, InvalidParameter, ModelNotFound
@@ -17,7 +18,7 @@ from rag_api.services.answerer import Ask
 from rag_api.services.library import DEFAULT_COLLECTION
 from rag_api.services.runs import Run
 from rag_api.web import sse
-from rag_api.web.deps import Wired
+from rag_api.web.deps import Reader, Wired
 from rag_api.web.dialects import dialogue, file_search
 from rag_api.web.dialects.chat_completions import ChatCompletionStream, chat_completion
 from rag_api.web.dialects.openai import MODEL, Reply, collection_of
@@ -35,17 +36,18 @@ CacheControl = Annotated[str, Header()]
 
 @router.post("/chat/completions", response_model=None)
 async def complete(
-    body: ChatIn, request: Request, services: Wired, cache_control: CacheControl = ""
+    body: ChatIn, request: Request, who: Reader, services: Wired, cache_control: CacheControl = ""
 ) -> Response | dict[str, Any]:
     """Chunks when `stream` is true, else the whole. The model is `rag`, or `rag:<collection>`."""
     body.check()
     said = dialogue.read(body.messages)
     if is_task(said.question):
         with _as_model(body.model) as name:
-            collection = await services.library.collection(name)
-        run = services.wires.tasks.reply(collection.name, _as_they_are(said), body.sampling)
+            collection = await services.library.collection(name, who)
+        run = services.wires.tasks.reply(collection.name, _as_they_are(said), body.sampling, owner=who.id)
     else:
-        run = await _begin(services, body, said, shows=bool(body.include_reasoning), cache_control=cache_control)
+        shows = bool(body.include_reasoning)
+        run = await _begin(services, body, said, who=who, shows=shows, cache_control=cache_control)
     reply = _reply(request, run, body.model)
     if not body.stream:
         answer = await whole(request, services.runs, run)
@@ -59,14 +61,14 @@ async def complete(
 
 @router.post("/responses", response_model=None)
 async def respond(
-    body: ResponseIn, request: Request, services: Wired, cache_control: CacheControl = ""
+    body: ResponseIn, request: Request, who: Reader, services: Wired, cache_control: CacheControl = ""
 ) -> Response | dict[str, Any]:
     """Events when `stream` is true, else the whole. `include` may name `file_search_call.results`."""
     body.check()
     said = dialogue.read(body.messages, instructions=body.instructions)
     shows = bool(body.reasoning and body.reasoning.get("summary"))
     search = file_search.wanted(body.tools)
-    run = await _begin(services, body, said, shows=shows, cache_control=cache_control, search=search)
+    run = await _begin(services, body, said, who=who, shows=shows, cache_control=cache_control, search=search)
     reply, with_results = _reply(request, run, body.model), RESULTS in (body.include or [])
     if not body.stream:
         answer = await whole(request, services.runs, run)
@@ -77,29 +79,29 @@ async def respond(
 
 
 @router.get("/models")
-async def list_models(services: Wired) -> dict[str, Any]:
+async def list_models(who: Reader, services: Wired) -> dict[str, Any]:
     """`rag`, which is the default collection, and `rag:<collection>` for each."""
-    names, cursor = [MODEL], None
+    names, cursor = [MODEL] if who.enters(DEFAULT_COLLECTION) else [], None
     while True:
-        page = await services.library.collections(limit=1_000, cursor=cursor)
+        page = await services.library.collections(limit=1_000, cursor=cursor, who=who)
         names += [f"{MODEL}:{row.name}" for row in page.items]
         if not (cursor := page.next_cursor):
             return {"object": "list", "data": [_model(name) for name in names]}
 
 
 @router.get("/models/{model}")
-async def get_model(model: str, services: Wired) -> dict[str, Any]:
+async def get_model(model: str, who: Reader, services: Wired) -> dict[str, Any]:
     with _as_model(model) as name:
-        await services.library.collection(name)
+        await services.library.collection(name, who)
     return _model(model)
 
 
 @router.post("/embeddings")
-async def embed(body: EmbeddingsIn, services: Wired) -> dict[str, Any]:
+async def embed(body: EmbeddingsIn, who: Reader, services: Wired) -> dict[str, Any]:
     """By the embedder of the collection that the model names."""
     texts = body.texts()
     with _as_model(body.model) as name:
-        found = await services.wires.embedding.embed(name, texts, as_queries=body.input_type == "query")
+        found = await services.wires.embedding.embed(name, texts, who=who, as_queries=body.input_type == "query")
     size = found.vectors.shape[1]
     if body.dimensions not in (None, size):
         raise InvalidParameter("dimensions", f"the collection's embedder makes {size}: leave it out")
@@ -121,6 +123,7 @@ async def _begin(
     body: ChatIn | ResponseIn,
     said: dialogue.Dialogue,
     *,
+    who: Principal,
     shows: bool,
     cache_control: str,
     search: tuple[int | None, dict[str, Any] | None] = (None, None),
@@ -132,6 +135,7 @@ async def _begin(
             Ask(
                 question=said.question,
                 collection=collection,
+                who=who,
                 top_k=top_k,
                 filter=parse_filter(both),
                 instructions=said.instructions,

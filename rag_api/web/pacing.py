@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Depends, Request
 
-from rag_api.web.deps import authenticate
+from rag_api.web.deps import READER
 from rag_api.web.dialects.wire import event
 from rag_api.web.sse import HEADERS
 from rag_api.web.streaming import EventStream
@@ -14,7 +14,7 @@ TICKS = 10
 PACE_S = 0.2
 SEEN = ("accept-encoding", "via", "x-forwarded-for", "x-forwarded-proto", "forwarded")
 
-router = APIRouter(prefix="/api/v1/pace", tags=["system"], dependencies=[Depends(authenticate)])
+router = APIRouter(prefix="/api/v1/pace", tags=["system"], dependencies=[Depends(READER)])
 
 
 @router.get("", response_model=None)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from rag_api.core.filters import parse_filter
 from rag_api.services.retriever import Search
-from rag_api.web.deps import CollectionName, Wired, authenticate_by_header
+from rag_api.web.deps import READER, CollectionName, Reader, Wired
 from rag_api.web.schemas import SearchIn, explanation_out, hit_out
 
 
@@ -23,12 +23,12 @@ class _ShortRoute(APIRoute):
         async def handler(request: Request) -> Response:
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
                 return await whole(request)
+            who = await READER.of(request)
             try:
                 body = SearchIn.model_validate_json(await request.body())
             except ValidationError:
                 return await whole(request)
-            await authenticate_by_header(request)
-            return await search(request.path_params["collection"], body, request.app.state.services)
+            return await search(request.path_params["collection"], body, who, request.app.state.services)
 
         return handler
 
@@ -37,9 +37,9 @@ router = APIRouter(prefix="/collections/{collection}/search", tags=["search"], r
 
 
 @router.post("")
-async def search(collection: CollectionName, body: SearchIn, services: Wired) -> Response:
+async def search(collection: CollectionName, body: SearchIn, who: Reader, services: Wired) -> Response:
     wanted = parse_filter(body.filter)
-    search = Search(body.query, body.top_k, body.mode, wanted, body.dense_weight, explain=body.explain)
+    search = Search(body.query, body.top_k, body.mode, wanted, body.dense_weight, who.groups, body.explain)
     found = await services.retriever.search(collection, search)
     body_out = {"hits": [hit_out(hit) for hit in found.hits], "took_ms": found.took_ms, "degraded": found.degraded}
     if found.explanation:

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from rag_api import __version__
-from rag_api.web.deps import Wired, authenticate
+from rag_api.web.deps import ADMIN, READER, Wired
 
 router = APIRouter(tags=["system"])
 
@@ -63,17 +63,17 @@ async def readyz(services: Wired) -> JSONResponse:
     return JSONResponse({"status": status, "checks": readiness.checks}, 200 if readiness.ready else 503)
 
 
-@router.get("/metrics", dependencies=[Depends(authenticate)])
+@router.get("/metrics", dependencies=[Depends(ADMIN)])
 async def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/api/v1/stats", dependencies=[Depends(authenticate)])
+@router.get("/api/v1/stats", dependencies=[Depends(ADMIN)])
 async def stats(services: Wired) -> dict[str, Any]:
     return await services.health.stats()
 
 
-@router.get("/api/v1/models", dependencies=[Depends(authenticate)])
+@router.get("/api/v1/models", dependencies=[Depends(READER)])
 async def models(services: Wired) -> ModelsOut:
     """Those that a question may name, in the order in which one follows another that fails."""
     default = services.lineups.default
@@ -81,7 +81,7 @@ async def models(services: Wired) -> ModelsOut:
     return ModelsOut(items=[ModelOut(name=one.name, kind=one.kind, default=one is default) for one in found])
 
 
-@router.get("/api/v1/usage", dependencies=[Depends(authenticate)])
+@router.get("/api/v1/usage", dependencies=[Depends(ADMIN)])
 async def usage(services: Wired, days: Annotated[int, Query(ge=1, le=366)] = 30) -> UsageReportOut:
     """Answers by day (UTC) with outcomes, tokens, cost and latency; days without answers are left out."""
     return UsageReportOut.model_validate(await services.usage.report(days), from_attributes=True)

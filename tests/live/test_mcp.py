@@ -284,4 +284,4 @@ def test_stdio_says_on_standard_error_that_the_key_is_wrong(bakery: Service) -> 
     env = clean_env(RAG_HOME=str(bakery.home), RAG_ADMIN_KEY="wrong")
     done = subprocess.run([str(BIN / "rag"), "mcp"], env=env, cwd=bakery.home.parent, input=b"", capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"wants a key" in done.stderr
+    assert b"not one of this server's" in done.stderr

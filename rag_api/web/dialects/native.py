@@ -7,6 +7,8 @@ from rag_api.core.events import Citation, Done, Event, Failed, Logged, Reasoned,
 from rag_api.web.dialects.wire import line
 from rag_api.web.schemas import citation_out, passage_out
 
+UNTOLD = ("type", "owner")
+
 
 class NativeStream:
     def __init__(self, answer_id: str) -> None:
@@ -37,6 +39,6 @@ def payload(event: Event) -> dict[str, Any]:
         case Retrieved():
             return {"passages": [passage_out(passage) for passage in event.passages]}
         case Started() | Reset() | Done():
-            return {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name != "type"}
+            return {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name not in UNTOLD}
         case Failed():
             return {"error": {"code": event.code, "message": event.message, "request_id": event.request_id}}

@@ -18,6 +18,7 @@ from rag_api.web.openapi.values import (
     HIT,
     JOB,
     JOB_ID,
+    KEY,
     QUESTION,
     RECEIPT,
     REPORT,
@@ -79,6 +80,7 @@ PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "after": ("the `seq` of the last event that was seen", 0),
     "last-event-id": ("the id of the last event that was seen; it goes before `after`", f"{ANSWER_ID}:7"),
     "cache-control": ("`no-store` makes the answer anew", "no-store"),
+    "key_id": ("of a key, as the list names it", KEY["key_id"]),
     "days": ("how many days back, today among them", 30),
     "rating": ("only answers so rated: 1 good, -1 bad", 1),
 }
@@ -94,6 +96,7 @@ BODIES: Mapping[tuple[str, str], Any] = {
     (f"POST {_CONVERSATIONS}", JSON): {"title": "Expenses"},
     (f"PATCH {_CONVERSATION}", JSON): {"title": "Expenses of 2025"},
     (f"POST {_ANSWER}/feedback", JSON): {"rating": 1, "comment": "just what I asked"},
+    ("POST /api/v1/keys", JSON): {name: KEY[name] for name in ("name", "role", "collections", "groups")},
     **WIRE_BODIES,
 }
 
@@ -149,6 +152,9 @@ REPLIES: Mapping[str, tuple[str, Any]] = {
         JSON,
         {"items": [{"name": "llama3.1", "kind": "chat_completions", "default": True}], "next_cursor": None},
     ),
+    "GET /api/v1/keys": (JSON, _page(KEY)),
+    "POST /api/v1/keys": (JSON, KEY | {"secret": "rag_mZ2kQv7cH1xT9bLs0WdYp4RjUeNfGa6iOqXkVtCyB5M"}),
+    "DELETE /api/v1/keys/{key_id}": (JSON, KEY | {"revoked": True}),
     "GET /livez": (JSON, {"status": "ok", "version": "0.1.0"}),
     "GET /readyz": (JSON, {"status": "ready", "checks": {"catalogue": "ok", "embedder": "ok", "worker": "ok"}}),
     "GET /metrics": ("text/plain", 'rag_requests_total{route="/livez",method="GET",status="200"} 1.0'),

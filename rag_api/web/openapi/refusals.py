@@ -11,6 +11,7 @@ from rag_api.web.errors import error_response, reply
 from rag_api.web.openapi.values import DOCUMENT_ID, REQUEST_ID
 
 _OPEN = ("/livez", "/readyz")
+_STRANGERS = (errors.Unauthenticated(), errors.Forbidden("admin", "reader"), errors.ForeignOrigin("evil.example"))
 _WANTED: Mapping[str, RagError] = {
     "collection": errors.CollectionNotFound("handbok"),
     "document_id": errors.DocumentNotFound(DOCUMENT_ID, "handbook"),
@@ -19,6 +20,7 @@ _WANTED: Mapping[str, RagError] = {
     "conversation_id": errors.ConversationNotFound("conv_0"),
     "evaluation_id": errors.EvaluationNotFound("eval_20250301T090000000000"),
     "model": errors.ModelNotFound("rag:handbok"),
+    "key_id": errors.KeyNotFound("key_0"),
 }
 _BUSY = errors.TooBusy("300 texts wait to be embedded already; try again in a moment")
 _FULL = errors.StorageFull("the disk of the catalogue has no room left; make some and try again")
@@ -67,6 +69,7 @@ _MORE: Mapping[str, Sequence[RagError]] = {
         ),
         _ASKED,
     ),
+    "DELETE /api/v1/keys/{key_id}": (errors.LastAdminKey("key_0"),),
     "POST /v1/embeddings": (errors.ModelNotFound("rag:handbok"), _BUSY),
 }
 
@@ -74,7 +77,11 @@ _MORE: Mapping[str, Sequence[RagError]] = {
 def refusals(name: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     """Responses by status. `/v1` has OpenAI's shape around the same code and sentence."""
     path = name.partition(" ")[2]
-    found: list[RagError] = [] if path in _OPEN else [errors.Unauthenticated(), errors.ForeignOrigin("evil.example")]
+    found: list[RagError] = (
+        []
+        if path in _OPEN
+        else [errors.Unauthenticated(), errors.Forbidden("admin", "reader"), errors.ForeignOrigin("evil.example")]
+    )
     found += [_WANTED[parameter] for parameter in re.findall(r"{(\w+)}", path) if parameter in _WANTED]
     if operation.get("parameters") or operation.get("requestBody"):
         found.append(errors.InvalidRequest("body.top_k: Input should be less than or equal to 100"))

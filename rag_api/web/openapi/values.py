@@ -33,6 +33,18 @@ GATE_OF_COLLECTION: dict[str, Any] = {
     "drawn": None,
     "is_trusted": None,
 }
+KEY: dict[str, Any] = {
+    "key_id": "key_5b0e6f3f6a554c0c8d7a6c1f8f1f6f0e",
+    "name": "intranet search",
+    "prefix": "rag_mZ2kQv7c",
+    "role": "reader",
+    "collections": ["handbook"],
+    "groups": ["staff"],
+    "created_at": WHEN,
+    "last_used_at": None,
+    "expires_at": None,
+    "revoked": False,
+}
 DOCUMENT: dict[str, Any] = {
     "document_id": DOCUMENT_ID,
     "source": SOURCE,

@@ -17,7 +17,9 @@ const ADVICE = {
   superseded: "Nothing to do: a newer version of the same document came in, or it was deleted.",
   cancelled: "It was stopped on request. Try again if that was a mistake.",
   server_unreachable: "Check that the server runs, then try again.",
-  unauthenticated: "Reload the page and give the server's key.",
+  source_taken: "Give it another name: a document of this name is there that this key may not see.",
+  unauthenticated: "Reload the page and give a key of this server.",
+  forbidden: "Ask an admin of this server for a key that may do this.",
 };
 
 export function adviceFor(code) {

@@ -10,6 +10,7 @@ import { EvaluationView } from "./evaluation.js";
 import { EvaluationsView } from "./evaluations.js";
 import { FeedbackView } from "./feedback.js";
 import { JobsView } from "./jobs.js";
+import { KeysView } from "./keys.js";
 import { failure } from "./parts.js";
 import { SearchView } from "./search.js";
 import { ServerView } from "./server.js";
@@ -59,6 +60,7 @@ const views = {
   feedback: new FeedbackView(),
   evaluations: new EvaluationsView(app),
   evaluation: new EvaluationView(),
+  keys: new KeysView(),
   server: new ServerView(),
 };
 let shown = null;

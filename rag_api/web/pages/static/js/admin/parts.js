@@ -1,6 +1,7 @@
 // Pieces that all views are made of: states in words, badges, tables, lists that come in pages.
 
 import { el } from "../shared/dom.js";
+import { askForAnother } from "../shared/key.js";
 import { adviceFor } from "./advice.js";
 import { stateOf } from "./words.js";
 
@@ -40,8 +41,10 @@ export function empty(text) {
 
 /** Why something is not there, and the way to ask once more. */
 export function failure(error, again) {
-  const text = error.status === 401 ? "This needs the server's key." : error.message;
-  return el("div", { class: "failure", role: "alert" }, el("p", { text }), again && button("Try again", again));
+  const text = error.status === 401 ? "This needs a key of this server." : error.message;
+  const another = async () => (await askForAnother(error.message)) && again();
+  const way = error.code === "forbidden" ? button("Use another key", another) : button("Try again", again);
+  return el("div", { class: "failure", role: "alert" }, el("p", { text }), again && way);
 }
 
 /** An error of a document or a job: what, and what to do. */

@@ -9,6 +9,12 @@ export function givenKey() {
   return sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME) ?? "";
 }
 
+/** For this tab, or for good. */
+export function keepKey(key, isForGood = false) {
+  forgetKey();
+  (isForGood ? localStorage : sessionStorage).setItem(NAME, key);
+}
+
 export function forgetKey() {
   sessionStorage.removeItem(NAME);
   localStorage.removeItem(NAME);
@@ -17,16 +23,22 @@ export function forgetKey() {
 /** Whether there is another key now than the one that was refused. Several requests wait for one dialog. */
 export function askForKey(reason, refused) {
   if (givenKey() !== refused) return Promise.resolve(true); // given meanwhile
-  asking ??= ask(refused, reason).finally(() => (asking = null));
+  const said = refused
+    ? "The server does not take this key. It may have been revoked, have ended, or be mistyped."
+    : "This server answers only who has its key.";
+  asking ??= ask(said, reason).finally(() => (asking = null));
   return asking;
 }
 
-function ask(refused, reason) {
+/** Whether there is another key now than the one that may not do what was asked. */
+export function askForAnother(reason) {
+  asking ??= ask("The key that this page uses may not do this.", reason).finally(() => (asking = null));
+  return asking;
+}
+
+function ask(said, reason) {
   const input = el("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
   const keep = el("input", { type: "checkbox", id: "keep-key" });
-  const said = refused
-    ? "The server does not take this key. It may have been changed or mistyped."
-    : "This server answers only who has its key.";
   const form = el(
     "form",
     {},
@@ -34,7 +46,7 @@ function ask(refused, reason) {
     el("p", { text: said, id: "key-said" }),
     el("p", {
       class: "quiet",
-      text: `It is what RAG_ADMIN_KEY was set to when the server was started. The server said: ${reason}`,
+      text: `Admins make keys on the admin page, or with rag keys create. The server said: ${reason}`,
     }),
     el("label", { for: "key", text: "Key" }),
     input,
@@ -52,8 +64,7 @@ function ask(refused, reason) {
     let given = false;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      forgetKey();
-      (keep.checked ? localStorage : sessionStorage).setItem(NAME, input.value.trim());
+      keepKey(input.value.trim(), keep.checked);
       given = true;
       dialog.close();
     });
