@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select, update
 
 from rag_api.db.database import Connection, now
-from rag_api.db.rows import DocumentRow, Page, decode_cursor, encode_cursor, error_of
+from rag_api.db.rows import DocumentRow, Page, VersionRow, decode_cursor, encode_cursor, error_of
 from rag_api.db.scopes import note_changed
 from rag_api.db.tables import collections, documents, texts, versions
 
@@ -130,6 +130,23 @@ async def newest(db: Connection, collection_id: str, document_id: str) -> KeptVe
     )
     row = (await db.execute(query)).mappings().first()
     return KeptVersion(**row) if row else None
+
+
+async def known_versions(db: Connection, document_id: str) -> list[VersionRow]:
+    """The newest first: the current one, those on their way to replace it, and those that failed to."""
+    columns = [versions.c[name] for name in ("status", "media_type", "chunks", "bytes", "sha256", "created_at")]
+    query = (
+        select(versions.c.number, documents.c.current, versions.c.error_code, versions.c.error_message, *columns)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(versions.c.document_id == document_id, versions.c.status != "superseded")
+        .order_by(versions.c.number.desc())
+    )
+    found: list[VersionRow] = []
+    for row in (await db.execute(query)).mappings():
+        values = dict(row)
+        number, error = values.pop("number"), error_of(values.pop("error_code"), values.pop("error_message"))
+        found.append(VersionRow(version=number, is_current=number == values.pop("current"), error=error, **values))
+    return found
 
 
 async def text(db: Connection, document_id: str, version: int) -> str | None:

@@ -68,6 +68,21 @@ class DocumentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version of a document that has not been replaced; the current one is served."""
+
+    version: int
+    status: str
+    is_current: bool
+    media_type: str
+    chunks: int
+    bytes: int
+    sha256: str
+    created_at: str
+    error: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobRow:
     id: str
     kind: str

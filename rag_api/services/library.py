@@ -13,7 +13,7 @@ from rag_api.core.principals import Principal
 from rag_api.core.prompts import Prompts
 from rag_api.db import chunks, collections, documents, jobs, versions
 from rag_api.db.database import Database
-from rag_api.db.rows import CollectionRow, DocumentRow, Page, encode_cursor
+from rag_api.db.rows import CollectionRow, DocumentRow, Page, VersionRow, encode_cursor
 from rag_api.errors import (
     CollectionNotFound,
     ContentGone,
@@ -168,6 +168,11 @@ class Library:
         if found is None:
             raise DocumentNotFound(document_id, collection)
         return found
+
+    async def versions(self, collection: str, document_id: str) -> list[VersionRow]:
+        """The newest first; what has been replaced is not among them."""
+        await self.document(collection, document_id)
+        return await self._db.ask(documents.known_versions, document_id)
 
     async def content(self, collection: str, document_id: str, version: int | None) -> str:
         """Exactly the text that spans count in."""

@@ -75,6 +75,18 @@ class DocumentOut(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
+class VersionOut(BaseModel):
+    version: int
+    status: Literal["queued", "ready", "failed"]
+    is_current: bool = Field(description="whether it is the one that is found and served")
+    media_type: str
+    chunks: int
+    bytes: int
+    sha256: str
+    created_at: str
+    error: ErrorOut | None
+
+
 class ChunkOut(BaseModel):
     chunk_id: str
     index: int

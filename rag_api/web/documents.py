@@ -24,6 +24,7 @@ from rag_api.web.document_schemas import (
     ReceiptsOut,
     UploadOut,
     UploadsOut,
+    VersionOut,
 )
 from rag_api.web.schemas import PageOut
 from rag_api.wiring import Services
@@ -94,6 +95,13 @@ async def get_content(
 ) -> Response:
     """Exactly the text that `start` and `end` count in."""
     return PlainTextResponse(await services.library.content(collection, document_id, version))
+
+
+@router.get("/{document_id}/versions", dependencies=WRITING)
+async def list_versions(collection: CollectionName, document_id: str, services: Wired) -> PageOut[VersionOut]:
+    """The current version, newer ones on their way, and those that failed; a replaced one leaves nothing behind."""
+    found = await services.library.versions(collection, document_id)
+    return PageOut(items=[VersionOut.model_validate(row, from_attributes=True) for row in found], next_cursor=None)
 
 
 @router.get("/{document_id}/file", response_class=FileResponse, dependencies=READING)

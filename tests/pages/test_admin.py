@@ -146,6 +146,28 @@ def test_a_document_is_ingested_again_as_a_next_version(service: Service, tabs: 
     assert documents(service, name)[0]["version"] == 2
 
 
+def test_a_newer_version_that_failed_is_listed_beside_the_one_that_is_served(
+    service: Service, tabs: Tabs, name: str
+) -> None:
+    service.ingest(name, {"paper.txt": b"The tram is yellow."}, source="paper")
+    service.ingest(name, {"paper.pdf": LOCKED_PDF}, source="paper")
+    [row] = documents(service, name)
+    listed = service.http.get(f"/api/v1/collections/{name}/documents/{row['document_id']}/versions").json()["items"]
+    assert [(one["version"], one["status"], one["is_current"]) for one in listed] == [
+        (2, "failed", False),
+        (1, "ready", True),
+    ]
+    assert (listed[0]["error"]["code"], listed[1]["error"]) == ("encrypted_document", None)
+    page = admin(service, tabs, name)
+    page.click(".document-name")
+    rows = page.locator(".versions tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("Save a copy without a password")
+    expect(rows.last).to_contain_text("served")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert fits(page)
+
+
 def test_a_deletion_gives_a_receipt_and_the_document_is_gone(service: Service, tabs: Tabs, name: str) -> None:
     service.ingest(name, {"tram.txt": b"The tram is yellow.", "ferry.txt": b"The ferry is red."})
     page = admin(service, tabs, name)

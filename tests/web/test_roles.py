@@ -25,6 +25,7 @@ WRITERS = {
     "PATCH /api/v1/collections/{collection}/documents/{document_id}",
     "DELETE /api/v1/collections/{collection}/documents/{document_id}",
     "POST /api/v1/collections/{collection}/documents/{document_id}/ingest", "GET /api/v1/jobs",
+    "GET /api/v1/collections/{collection}/documents/{document_id}/versions",
     "GET /api/v1/jobs/{job_id}", "GET /api/v1/jobs/{job_id}/events", "POST /api/v1/jobs/{job_id}/cancel",
     "POST /api/v1/jobs/{job_id}/retry",
 }  # fmt: skip

@@ -26,6 +26,7 @@ from rag_api.web.openapi.values import (
     SOURCE,
     TITLE,
     USAGE,
+    VERSION,
     WHEN,
 )
 from rag_api.web.openapi.wires import WIRE_BODIES, WIRE_REPLIES, WIRE_STREAMS
@@ -119,6 +120,7 @@ REPLIES: Mapping[str, tuple[str, Any]] = {
     f"GET {_DOCUMENT}": (JSON, DOCUMENT),
     f"PATCH {_DOCUMENT}": (JSON, DOCUMENT),
     f"DELETE {_DOCUMENT}": (JSON, RECEIPT),
+    f"GET {_DOCUMENT}/versions": (JSON, _page(VERSION)),
     f"GET {_DOCUMENT}/content": ("text/plain", f"# {TITLE}\n\n{SENTENCE}"),
     f"GET {_DOCUMENT}/file": ("application/octet-stream", "(the bytes as they were uploaded)"),
     f"GET {_DOCUMENT}/chunks": (JSON, _page(CHUNK)),

@@ -62,6 +62,11 @@ DOCUMENT: dict[str, Any] = {
     "updated_at": WHEN,
     "error": None,
 }
+VERSION: dict[str, Any] = {
+    **{name: DOCUMENT[name] for name in ("version", "status", "media_type", "chunks", "bytes", "sha256", "created_at")},
+    "is_current": True,
+    "error": None,
+}
 JOB: dict[str, Any] = {
     "job_id": JOB_ID,
     "kind": "ingest",

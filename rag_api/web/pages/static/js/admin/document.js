@@ -6,6 +6,7 @@ import { el, toast } from "../shared/dom.js";
 import { CutText } from "./cut.js";
 import { deleted } from "./documents.js";
 import { badge, bar, button, empty, facts, failure, fill, reason } from "./parts.js";
+import { versions } from "./versions.js";
 import { isOver, jobs } from "./watch.js";
 import { bytes, moment, number, placeOf, stageOf } from "./words.js";
 
@@ -86,6 +87,7 @@ export class DocumentView {
         ["Metadata", Object.keys(row.metadata).length ? JSON.stringify(row.metadata) : ""],
         ["SHA-256", row.sha256 && el("code", { text: row.sha256 })],
       ]),
+      versions(this.#path()),
       cut,
     ];
   }
