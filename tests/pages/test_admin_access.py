@@ -36,6 +36,7 @@ def test_the_admin_page_is_for_everybody(service: Service, tabs: Tabs, theme: st
         "Collections": ".card",
         "Feedback": ".card",
         "Evaluations": "#evaluations table",
+        "Keys": "#keys .empty",
         "Server": "#usage svg",
     }.items():
         page.get_by_role("navigation").get_by_role("link", name=view).click()
