@@ -77,7 +77,7 @@ class FetchSettings(BaseModel):
 class RetrievalSettings(BaseModel):
     dense_weight: float = Field(0.5, ge=0, le=1, description="of the dense score in hybrid search; the rest is lexical")
     neighbour_weight: float = Field(
-        0.2, ge=0, le=1, description="how much of its better neighbour's lead over the last candidate a chunk gets"
+        0.17, ge=0, le=1, description="how much of its better neighbour's lead over the last candidate a chunk gets"
     )
     dense_floor: float = Field(
         0.0, ge=-1, lt=1, description="the embedder's cosine of texts that have nothing in common"

@@ -31,7 +31,7 @@ from rag_api.errors import Unavailable
 from rag_api.telemetry import log
 
 GateMode: TypeAlias = Literal["auto", "strict", "off"]
-SAMPLED_CHUNKS = 512
+SAMPLED_CHUNKS = 4_096
 GENERATIONS_KEPT = 64
 GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
 LOOKS_EVERY_S = 30.0  # how often it is looked whether a large generation has

@@ -16,6 +16,7 @@ from rag_api.db.database import Connection, Database
 from rag_api.errors import EmbedderUnavailable, RerankerUnavailable, Unavailable, VectorStoreUnavailable
 from rag_api.services.joining import joined
 from rag_api.services.picking import Picking, pick
+from rag_api.services.question import Question
 from rag_api.services.reranking import Reranking
 from rag_api.services.scoping import Scope, Scoping
 from rag_api.telemetry import SEARCH_S, log
@@ -24,6 +25,7 @@ Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
 WIDEN = 4
 MOST_CANDIDATES = 6_400
 MOST_TRIES = 8
+MOST_MODELS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,19 @@ class Retriever:
         self._lexical = lexical
         self._options = options
         self._reranking = reranking
+        self._models: dict[str, str | None] = {}  # of the collections that were asked
 
     async def search(self, collection: str, search: Search) -> Found:
         """The best `top_k` published chunks. Raises CollectionNotFound, and Unavailable in mode dense."""
+        question = Question(self._embedders, search.query)
+        if search.mode != "lexical" and collection in self._models:
+            question.begin(self._models[collection])
+        try:
+            return await self._search(collection, search, question)
+        finally:
+            question.end()
+
+    async def _search(self, collection: str, search: Search, question: Question) -> Found:
         began = time.perf_counter()
         watch = Stopwatch()
         candidates = max(self._options.candidates, search.top_k)
@@ -96,7 +108,8 @@ class Retriever:
         while True:
             tries += 1
             scope = await self._scoping.scope(collection, search.filter, search.groups)
-            ranked, degraded, is_all = await self._ranked(scope, search, candidates, watch)
+            self._note(collection, scope)
+            ranked, degraded, is_all = await self._ranked(scope, search, question, candidates, watch)
             with watch.of("check"):
                 hits, gone = await self._db.ask(pick, scope, ranked, wanted, picking)
             if len(hits) >= search.top_k:
@@ -125,14 +138,20 @@ class Retriever:
             explanation = Explanation(told, watch.timings_ms)
         return Found(shown, round(1000 * took_s, 2), degraded, explanation)
 
+    def _note(self, collection: str, scope: Scope) -> None:
+        if len(self._models) >= MOST_MODELS:
+            self._models.clear()
+        if scope.generation.fingerprint:
+            self._models[collection] = scope.generation.model
+
     async def _ranked(
-        self, scope: Scope, search: Search, candidates: int, watch: Stopwatch
+        self, scope: Scope, search: Search, question: Question, candidates: int, watch: Stopwatch
     ) -> tuple[Sequence[tuple[str, Scores]], list[str], bool]:
         """Ids with scores, best first; what was degraded; whether no wider search would name more."""
         if scope.is_empty:
             return [], [], True
         dense, lexical = await asyncio.gather(
-            self._dense(scope, search, candidates, watch),
+            self._dense(scope, search, question, candidates, watch),
             self._words(scope, search, candidates, watch),
             return_exceptions=True,
         )
@@ -160,7 +179,9 @@ class Retriever:
         with watch.of("fuse"):
             return fuse(dense, lexical, fusion=fusion, candidates=candidates), degraded, is_all
 
-    async def _dense(self, scope: Scope, search: Search, candidates: int, watch: Stopwatch) -> list[Scored]:
+    async def _dense(
+        self, scope: Scope, search: Search, question: Question, candidates: int, watch: Stopwatch
+    ) -> list[Scored]:
         if search.mode == "lexical" or scope.generation.fingerprint is None:
             return []
         if not scope.generation.is_whole:
@@ -168,8 +189,7 @@ class Retriever:
                 f"the vector index is being rebuilt, {scope.generation.rebuilt:,} of {scope.generation.to_rebuild:,} "
                 "chunks are in; lexical search goes on"
             )
-        embedder = self._embedders.of(scope.generation.model)
-        identity = await embedder.identity()
+        identity = await self._embedders.of(scope.generation.model).identity()
         if identity.fingerprint != scope.generation.fingerprint:
             raise EmbedderUnavailable(
                 f"the collection is indexed with the embedder {scope.generation.model!r} "
@@ -177,7 +197,7 @@ class Retriever:
                 "model, or build the index anew with rag reindex"
             )
         with watch.of("embed"):
-            vector = await embedder.embed_query(search.query)
+            vector = await question.vector(scope.generation.model)
         with watch.of("dense"):
             return await self._scoping.nearest(scope, vector, top_k=candidates)
 
