@@ -57,6 +57,13 @@ class Database:
         with _full_disk_told():
             return await self._backend.run(function, args, kwargs, is_write=False)
 
+    async def glance(
+        self, function: Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `ask`, for a few rows by their keys: from a file they are read at once, without a trip."""
+        with _full_disk_told():
+            return await self._backend.glance(function, args, kwargs)
+
     async def change(
         self, function: Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -96,6 +103,9 @@ class _Server:
     ) -> T:
         async with self.transaction(is_write=is_write) as connection:
             return await function(connection, *args, **kwargs)
+
+    async def glance(self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
+        return await self.run(function, args, kwargs, is_write=False)
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -2,10 +2,13 @@
 
 A trip costs some 0.1 ms and the interpreter's lock twice. A driver that makes one for each step of a statement spends
 more on them than SQLite spends on the query. Functions that are asked for in one turn of the loop go together: a
-hundred questions at once make a few trips, and one that is alone waits for nobody.
+hundred questions at once make a few trips, and one that is alone waits for nobody. Who looks up a few rows by their
+keys makes no trip at all, as two threads that share the interpreter's lock cost more than the rows: `glance` reads in
+the loop. When that took long, or somebody holds the file's lock, such reads make trips like others for a while.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,7 +25,8 @@ READS_A_TRIP = 25
 BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
-PRAGMAS = (f"busy_timeout={BUSY_S * 1000}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
+LONG_S, WHILE_S = 0.005, 1.0
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
            "secure_delete=ON", "cache_size=-32000", "mmap_size=268435456")  # fmt: skip
 
 
@@ -33,6 +37,8 @@ class Sqlite:
         file = make_url(url).set(drivername="sqlite")
         self._readers = _Side(_engine(file, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
         self._writers = _Side(_engine(file, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
+        self._glances = _engine(file, size=1, begin="BEGIN", busy_s=0)
+        self._no_glance_before = 0.0
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
         self._asked: list[_Read] = []
         self._reading: set[asyncio.Task[None]] = set()
@@ -61,6 +67,19 @@ class Sqlite:
             return result
         async with self._writers.turn():
             return await self._trip(_whole, self._writers.engine, function, args, kwargs)
+
+    async def glance(self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
+        began = time.monotonic()
+        if began >= self._no_glance_before:
+            try:
+                with self._glances.begin() as connection:
+                    return _done(function, _Local(connection), args, kwargs)
+            except sa.exc.OperationalError:  # locked; whatever else it is, the trip meets it again
+                self._no_glance_before = began + WHILE_S
+            finally:
+                if time.monotonic() - began > LONG_S:
+                    self._no_glance_before = time.monotonic() + WHILE_S
+        return await self.run(function, args, kwargs, is_write=False)
 
     def _read(self) -> None:
         asked, self._asked = self._asked, []
@@ -94,6 +113,7 @@ class Sqlite:
         await asyncio.gather(*self._reading, return_exceptions=True)
         await self._trip(self._readers.engine.dispose)
         await self._trip(self._writers.engine.dispose)
+        await self._trip(self._glances.dispose)
         self._threads.shutdown()
 
     async def _trip(self, function: Callable[..., T], *args: Any) -> T:
@@ -214,13 +234,13 @@ def _is_log_in_use(engine: sa.Engine) -> bool:
         connection.close()
 
 
-def _engine(url: sa.URL, *, size: int, begin: str) -> sa.Engine:
+def _engine(url: sa.URL, *, size: int, begin: str, busy_s: int = BUSY_S) -> sa.Engine:
     engine = sa.create_engine(url, pool_size=size, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        for pragma in PRAGMAS:
+        for pragma in (f"busy_timeout={busy_s * 1000}", *PRAGMAS):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -111,7 +111,7 @@ class Retriever:
             self._note(collection, scope)
             ranked, degraded, is_all = await self._ranked(scope, search, question, candidates, watch)
             with watch.of("check"):
-                hits, gone = await self._db.ask(pick, scope, ranked, wanted, picking)
+                hits, gone = await self._db.glance(pick, scope, ranked, wanted, picking)
             if len(hits) >= search.top_k:
                 break
             if not is_all and candidates < MOST_CANDIDATES:
@@ -129,7 +129,7 @@ class Retriever:
                 degraded.append("reranker")
         shown = hits[: search.top_k]
         if search.joined:
-            shown = await self._db.ask(joined, shown)
+            shown = await self._db.glance(joined, shown)
         took_s = time.perf_counter() - began
         SEARCH_S.labels(search.mode).observe(took_s)
         explanation = None

@@ -51,7 +51,7 @@ class Scoping:
 
     async def scope(self, collection: str, wanted: Filter | None, groups: Collection[str] | None) -> Scope:
         """As the collection is now. `groups` None sees all. Raises CollectionNotFound."""
-        state = await self._db.ask(scopes.state, collection)
+        state = await self._db.glance(scopes.state, collection)
         wanted = restricted(wanted, groups)
         if wanted is None:
             return Scope(state.generation, mirror=self._mirrors.whole(state, most_chunks=self._exact_below))

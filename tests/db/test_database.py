@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import threading
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from rag_api.db import collections
+from rag_api.db import collections, sqlite
 from rag_api.db.database import Connection, Database
 from rag_api.errors import CollectionExists, CollectionNotFound
 
@@ -100,3 +102,46 @@ async def test_whoever_is_cancelled_leaves_its_connection_usable_and_nothing_wri
             is_there = False
         assert is_there is not task.cancelled()
     await db.change(collections.create, "faq")
+
+
+async def in_which_thread(rows: Connection) -> threading.Thread:
+    await rows.execute(text("SELECT 1"))
+    return threading.current_thread()
+
+
+async def test_a_glance_sees_what_was_changed_before_and_tells_what_is_wrong(db: Database) -> None:
+    made = await db.change(collections.create, "faq")
+    assert await db.glance(collections.get, "faq") == made
+    with pytest.raises(CollectionNotFound):
+        await db.glance(collections.get, "none")
+    await db.change(collections.delete, "faq")
+    with pytest.raises(CollectionNotFound):
+        await db.glance(collections.get, "faq")
+
+
+async def test_a_glance_at_a_file_is_a_trip_for_a_while_after_one_that_took_long(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WHILE_S", 0.3)
+    monkeypatch.setattr(sqlite, "LONG_S", 60.0)
+    for _ in range(3):
+        assert await db.glance(in_which_thread) is threading.main_thread()
+    monkeypatch.setattr(sqlite, "LONG_S", 0.0)
+    assert await db.glance(in_which_thread) is threading.main_thread()
+    assert await db.glance(in_which_thread) is not threading.main_thread()
+    await asyncio.sleep(0.4)
+    assert await db.glance(in_which_thread) is threading.main_thread()
+
+
+async def test_a_glance_at_a_file_that_is_locked_is_a_trip(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "LONG_S", 60.0)
+    asked: list[bool] = []
+
+    async def locked_at_first(rows: Connection) -> int:
+        asked.append(threading.current_thread() is threading.main_thread())
+        if len(asked) == 1:
+            raise OperationalError("SELECT 1", None, Exception("database is locked"))
+        return len((await rows.execute(text("SELECT 1"))).all())
+
+    assert await db.glance(locked_at_first) == 1
+    assert asked == [True, False]
