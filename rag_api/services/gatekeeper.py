@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -31,8 +31,10 @@ from rag_api.errors import Unavailable
 from rag_api.telemetry import log
 
 GateMode: TypeAlias = Literal["auto", "strict", "off"]
-SAMPLED_CHUNKS = 4_096
-GENERATIONS_KEPT = 64
+SAMPLED_CHUNKS = 4_096  # in which words are counted
+DRAWN_FROM = 512  # of them, questions are drawn from
+CHUNKS_A_STEP = 128  # between which others go on
+GENERATIONS_KEPT = 16  # some 3 MB each
 GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
 LOOKS_EVERY_S = 30.0  # how often it is looked whether a large generation has
 SMALL_CHUNKS = 2_000  # a smaller one is looked at whenever it has changed
@@ -140,13 +142,18 @@ class Gatekeeper:
         if before and _is_about(before.chunks, count):
             return replace(before, changed=row.changed, threshold=threshold, is_own=own is not None, looked_at=_now_s())
         ids = await self._db.ask(gates.spread, row.generation_id, count=SAMPLED_CHUNKS)
-        sample = list((await self._db.ask(chunks.published, row.generation_id, ids)).values())
-        found = await self._calibrated(row, count, [chunk.text for chunk in sample])
+        some = await self._db.ask(chunks.published, row.generation_id, ids[:: len(ids) // DRAWN_FROM + 1])
+        found = await self._calibrated(row, count, [chunk.text for chunk in some.values()])
         if found is None:
             return None
-        texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in sample]
-        frequencies = await asyncio.to_thread(count_words, texts)
-        background = Background(found.unrelated, len(texts), frequencies, found.stretch, found.is_trusted)
+        frequencies: Counter[str] = Counter()
+        sampled = 0
+        for at in range(0, len(ids), CHUNKS_A_STEP):
+            page = await self._db.ask(chunks.published, row.generation_id, ids[at : at + CHUNKS_A_STEP])
+            texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in page.values()]
+            frequencies.update(await asyncio.to_thread(count_words, texts))
+            sampled += len(texts)
+        background = Background(found.unrelated, sampled, frequencies, found.stretch, found.is_trusted)
         return _Known(background, count, row.changed, threshold, own is not None, _now_s())
 
     async def _calibrated(self, row: CollectionRow, count: int, texts: Sequence[str]) -> Measured | None:
