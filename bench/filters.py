@@ -211,7 +211,8 @@ def filters(say: Callable[[str, dict[str, Any]], None], corpus: Path, queries: S
         made = asyncio.run(_filled(home))
         say("writing the catalogue", {"chunks": len(made.ids), "seconds": round(time.perf_counter() - began, 1)})
         vectors = embedded(backends, queries)
-        with Service.start(home, backends.env, ready=False) as service:
+        env = {**backends.env, "RAG_RETRIEVAL__DIVERSITY": "0"}  # or copies, as these chunks are, give way to others
+        with Service.start(home, env, ready=False) as service:
             say("both indexes from the catalogue", {"seconds": round(await_whole(service, backends, made.index), 1)})
             began = time.perf_counter()
             service.search("large", queries[0], filter={"bucket": 1})
