@@ -8,11 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rag_api import __version__, telemetry
 from rag_api.core.principals import ADMIN
@@ -40,6 +41,7 @@ from rag_api.web import (
     system,
 )
 from rag_api.web.middleware import LimitBody, LocalOnly, RequestContext
+from rag_api.web.streaming import Outside
 from rag_api.wiring import Services, open_services
 
 SAMPLES_FACT = "samples queued"
@@ -113,24 +115,31 @@ async def queue_samples(library: Library, folder: Path) -> None:
 class _Server(uvicorn.Server):
     """Says farewell on every open stream before the connections are closed."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        state = cast(FastAPI, self.config.app).state
-        services: Services | None = getattr(state, "services", None)
+        services: Services | None = getattr(self._app.state, "services", None)
         if services:
             await services.runs.close()
         await super().shutdown(sockets)
 
 
 def serve(settings: Settings, listening: socket.socket, samples: Path | None) -> None:
+    app = create_app(settings, samples=samples)
     config = uvicorn.Config(
-        create_app(settings, samples=samples),
+        app,
         log_config=None,
+        proxy_headers=False,  # as it stands around nothing but the app
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
         server_header=False,
     )
-    _Server(config).run(sockets=[listening])
+    told: Any = ProxyHeadersMiddleware(cast(Any, app), config.forwarded_allow_ips)  # its types are uvicorn's own
+    config.app = Outside(told)
+    _Server(config, app).run(sockets=[listening])
 
 
 def main() -> None:

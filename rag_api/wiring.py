@@ -53,6 +53,7 @@ from rag_api.wiring_retrieval import check_reranker, open_gatekeeper, open_retri
 SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
 EMBED_S = 60.0
+LOG_CACHE_KB = 2_000  # what is written to the log of answers is seldom read
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, stack)
         answers = settings.answers
-        answer_log = Database(settings.answer_log)
+        answer_log = Database(settings.answer_log, cache_kb=LOG_CACHE_KB)
         stack.push_async_callback(answer_log.close)
         journal = await stack.enter_async_context(Journal(answer_log, stores.db, kept_days=answers.kept_days))
         cache = answer_cache(settings, stores.embedders)
@@ -159,7 +160,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         )
         stack.push_async_callback(parsers.close)
         db, files = stores.db, stores.files
-        answer_log = Database(settings.answer_log)
+        answer_log = Database(settings.answer_log, cache_kb=LOG_CACHE_KB)
         stack.push_async_callback(answer_log.close)
         sink = CatalogueSink(db, stores.vectors, stores.lexical, patience_s=PATIENCE_S)
         cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)

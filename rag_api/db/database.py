@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from rag_api.db.sqlite import TURN_S, Sqlite
+from rag_api.db.sqlite import CACHE_KB, TURN_S, Sqlite
 from rag_api.errors import StorageFull
 
 P = ParamSpec("P")
@@ -37,13 +37,14 @@ class Database:
     """Transactions, short and never across a stream; all raise StorageFull.
 
     `read` and `write` give a connection. `ask` and `change` run one function of this package in a transaction of its
-    own, in a single trip where the database is a file: the cheaper way wherever one function will do.
+    own, in a single trip where the database is a file: the cheaper way wherever one function will do. `cache_kb`: what
+    each connection to a file keeps of it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, cache_kb: int = CACHE_KB) -> None:
         self.url = url
         is_file = make_url(url).get_backend_name() == "sqlite"
-        self._backend: Sqlite | _Server = Sqlite(url) if is_file else _Server(url)
+        self._backend: Sqlite | _Server = Sqlite(url, cache_kb=cache_kb) if is_file else _Server(url)
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         return self._transaction(is_write=False)

@@ -26,18 +26,18 @@ BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
 LONG_S, WHILE_S = 0.005, 1.0
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
-           "secure_delete=ON", "cache_size=-32000", "mmap_size=268435456")  # fmt: skip
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "mmap_size=268435456")
+CACHE_KB = 32_000  # of pages, for each connection
 
 
 class Sqlite:
     """One writer at a time, which takes the lock at its start (BEGIN IMMEDIATE), so it waits instead of failing."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, cache_kb: int = CACHE_KB) -> None:
         file = make_url(url).set(drivername="sqlite")
-        self._readers = _Side(_engine(file, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
-        self._writers = _Side(_engine(file, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
-        self._glances = _engine(file, size=1, begin="BEGIN", busy_s=0)
+        self._readers = _Side(_engine(file, cache_kb, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
+        self._writers = _Side(_engine(file, cache_kb, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
+        self._glances = _engine(file, cache_kb, size=1, begin="BEGIN", busy_s=0)
         self._no_glance_before = 0.0
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
         self._asked: list[_Read] = []
@@ -234,13 +234,13 @@ def _is_log_in_use(engine: sa.Engine) -> bool:
         connection.close()
 
 
-def _engine(url: sa.URL, *, size: int, begin: str, busy_s: int = BUSY_S) -> sa.Engine:
+def _engine(url: sa.URL, cache_kb: int, *, size: int, begin: str, busy_s: int = BUSY_S) -> sa.Engine:
     engine = sa.create_engine(url, pool_size=size, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        for pragma in (f"busy_timeout={busy_s * 1000}", *PRAGMAS):
+        for pragma in (f"busy_timeout={busy_s * 1000}", f"cache_size={-cache_kb}", *PRAGMAS):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,7 @@ from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.judging import Judge, Judging
+from rag_api.services.later import Later
 from rag_api.services.library import Library
 from rag_api.services.lineups import Lineup, Lineups
 from rag_api.services.retriever import Mode, Retriever, Search
@@ -177,14 +178,12 @@ class Answerer:
         if asked.lineup.quotes or self._gatekeeper.mode == "strict":
             await self._decide(asked, prompt, writer)
             return
-        judging = asyncio.create_task(  # delays no text
-            self._gatekeeper.judge(asked.row, prompt.question, prompt.passages)
-        )
+        gate = Later(self._gatekeeper.judge(asked.row, prompt.question, prompt.passages))  # delays no text
         try:
-            await self._stream(asked, prompt, writer, judging)
-            writer.gate = await _unless_away(judging)
+            await self._stream(asked, prompt, writer, gate)
+            writer.gate = await _unless_away(gate)
         finally:
-            judging.cancel()
+            gate.drop()
 
     async def _prompt(self, asked: _Asked, standalone: str, hits: Sequence[Hit]) -> Prompt | None:
         """With as many passages and turns before as there is room for; None without any. Shows nothing deleted."""
@@ -223,7 +222,7 @@ class Answerer:
             await self._stream(asked, replace(prompt, comparison=comparison), writer)
 
     async def _stream(
-        self, asked: _Asked, prompt: Prompt, writer: Writer, judging: Awaitable[Gate | None] | None = None
+        self, asked: _Asked, prompt: Prompt, writer: Writer, judged: Later[Gate | None] | None = None
     ) -> None:
         """Where quotations stand in for a model, the gate that is being judged decides whether they answer."""
         model = asked.lineup.model
@@ -231,15 +230,15 @@ class Answerer:
         async with aclosing(model.stream(prompt, asked.ask.sampling)) as pieces:
             async for piece in pieces:
                 writer.take(piece)
-                if piece.turn and piece.turn.quotes and judging and (gate := await judging) and not gate.passed:
+                if piece.turn and piece.turn.quotes and judged and (gate := await judged.found()) and not gate.passed:
                     writer.finish_reason = NO_ANSWER
                     return
 
 
-async def _unless_away(judging: Awaitable[Gate | None]) -> Gate | None:
+async def _unless_away(gate: Later[Gate | None]) -> Gate | None:
     """An answer that is whole does not fail because it can't be judged any more."""
     try:
-        return await judging
+        return await gate.found()
     except Unavailable as error:
         log(__name__).warning("not judged", reason=str(error))
         return None

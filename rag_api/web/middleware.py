@@ -3,6 +3,7 @@
 import contextlib
 import time
 import uuid
+from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -11,15 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag_api.errors import ForeignOrigin, UploadTooLarge
 from rag_api.telemetry import REQUEST_S, REQUESTS, request_id
 from rag_api.web.errors import error_response, internal_error
-from rag_api.web.streaming import OUTSIDE, EventStream
+from rag_api.web.streaming import OUTSIDE
 
 ID_CHARS = 128
 API = "/api/v1"
 
 
 class RequestContext:
-    """Gives the request an id, echoes it, counts, turns what nobody caught into the one JSON shape, and sends a stream
-    when everything inside has returned."""
+    """Gives the request an id, echoes it, counts, and turns what nobody caught into the one JSON shape."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,32 +30,30 @@ class RequestContext:
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")[:ID_CHARS]
         current = given if given.isprintable() and given else uuid.uuid4().hex
-        token = request_id.set(current)
+        request_id.set(current)  # for good, as the request has a task of its own, and a stream is sent after this
         began = time.perf_counter()
         status = 0
-        outside: list[EventStream] = []
-        inner: Scope = {**scope, OUTSIDE: outside}
+
+        def head(code: int, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+            _count(scope, code, time.perf_counter() - began)
+            return [*headers, (b"x-request-id", current.encode("latin-1"))]
 
         async def send_counted(message: Message) -> None:
-            nonlocal status, inner
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", current.encode("latin-1"))]
-                _count(inner, status, time.perf_counter() - began)
-                inner = scope  # what routing noted need not stay
+                message["headers"] = head(status, message["headers"])
             await send(message)
 
         try:
-            await self._app(inner, receive, send_counted)
-            if outside:
-                await outside.pop().send(receive, send_counted)
+            await self._app(scope, receive, send_counted)
         except Exception:
             response = internal_error(scope["path"])
             if status:
                 raise
             await response(scope, receive, send_counted)
-        finally:
-            request_id.reset(token)
+        for stream in scope.get(OUTSIDE, ()):
+            stream.raw_headers = head(stream.status_code, stream.raw_headers)
 
 
 class LocalOnly:

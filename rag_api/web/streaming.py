@@ -1,9 +1,8 @@
 """A response of server-sent events, straight to ASGI.
 
 One task sends, another waits for the reader to leave, and one timer stands for the comments and for the limit on a
-send: it looks again when it fires, so that an event moves no timer. Where the scope has a list OUTSIDE, the stream is
-put there, and whoever put that there sends it when routing has returned: what routing, dependencies and the body took
-is then gone.
+send: it looks again when it fires, so that an event moves no timer. `Outside` stands around the whole application and
+sends a stream when all of that has returned: what middleware, routing, dependencies and the body took is then gone.
 """
 
 import asyncio
@@ -11,14 +10,35 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_api.telemetry import log
 
 PING_S = 10.0
 PING = b": ping\n\n"
 SEND_S = 30.0  # a reader that takes nothing for so long is dropped; it can resume
-OUTSIDE = "rag.outside"
+OUTSIDE = "rag.outside"  # in a scope: a list for the stream that is the response
+
+
+class Outside:
+    """The server's application: `app`, and the streams that it answers with."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif stream := await self._asked(scope, receive, send):
+            await stream.send(receive, send)
+
+    async def _asked(self, scope: Scope, receive: Receive, send: Send) -> "EventStream | None":
+        outside: list[EventStream] = []
+        await self._app({**scope, OUTSIDE: outside}, receive, send)
+        if not outside:
+            return None
+        scope["headers"].clear()  # the server keeps the scope, and nobody asks for them any more
+        return outside.pop()
 
 
 class EventStream(Response):
@@ -59,6 +79,7 @@ class EventStream(Response):
         leaving = asyncio.create_task(self._watch(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            self.raw_headers = []
             async with aclosing(self._content) as content:
                 async for data in content:
                     if data:

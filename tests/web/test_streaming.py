@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rag_api.web.middleware import RequestContext
-from rag_api.web.streaming import PING, EventStream
+from rag_api.web.streaming import PING, EventStream, Outside
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
 LIMIT_S = 5
@@ -148,7 +148,10 @@ async def test_a_stream_is_sent_when_the_app_has_returned() -> None:
 
     for data in (b"one", None):
         content.more.put_nowait(data)
-    await asyncio.wait_for(RequestContext(app)(SCOPE, server.receive, server.send), LIMIT_S)
+    asked = [(b"host", b"localhost"), (b"x-request-id", b"mine")]
+    around = Outside(RequestContext(app))({**SCOPE, "headers": asked}, server.receive, server.send)
+    await asyncio.wait_for(around, LIMIT_S)
     assert told == [0]
+    assert dict(server.sent[0]["headers"])[b"x-request-id"] == b"mine"
     assert server.bodies == [b"one", b""]
     assert content.is_closed
