@@ -51,6 +51,7 @@ class AnthropicModel:
             self._upstream.ask(PATH, self._body(prompt, sampling)) as reply,
             aclosing(_pieces(reply, _Reading(self._upstream, prompt.passages))) as pieces,
         ):
+            prompt.let_go()
             async for piece in pieces:
                 yield piece
 

@@ -31,6 +31,7 @@ class ChatCompletionsModel:
             try:
                 async with self._upstream.ask(PATH, self._body(prompt, sampling)) as reply:
                     is_understood = True
+                    prompt.let_go()
                     async with aclosing(_pieces(reply, self._upstream)) as pieces:
                         async for piece in pieces:
                             yield piece

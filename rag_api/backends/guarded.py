@@ -15,7 +15,7 @@ from rag_api.core.breaker import Breaker
 from rag_api.core.ports import LanguageModel, Piece, Sampling, Usage
 from rag_api.core.prompts import Prompt
 from rag_api.core.retrying import Retries
-from rag_api.core.spending import Prices, estimated, priced
+from rag_api.core.spending import Prices, asked, estimated, priced
 from rag_api.errors import LanguageModelError, LanguageModelUnavailable
 from rag_api.telemetry import MODEL_COST, MODEL_RESTS, MODEL_TOKENS, MODEL_TRIES, log
 
@@ -135,7 +135,7 @@ class _Spending:
     """Of one try: what the server counted, else what its pieces amount to."""
 
     def __init__(self, prompt: Prompt, prices: Prices | None) -> None:
-        self._prompt = prompt
+        self._asked = asked(message.text for message in prompt.messages)
         self._prices = prices
         self._texts: list[str] = []
         self._thoughts: list[str] = []
@@ -149,6 +149,5 @@ class _Spending:
         self._counted = piece.usage or self._counted
 
     def usage(self) -> Usage:
-        asked = (message.text for message in self._prompt.messages)
         said = "".join(self._texts), "".join(self._thoughts)
-        return priced(self._counted or estimated(asked, *said), self._prices)
+        return priced(self._counted or estimated(self._asked, *said), self._prices)

@@ -1,9 +1,9 @@
 """From a question and its passages to the messages that a language model gets."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from jinja2 import StrictUndefined, Template, TemplateError, meta
@@ -46,14 +46,41 @@ class Message:
     text: str
 
 
+class Rendered:
+    """Messages that can be made again, the same as before."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], tuple[Message, ...]]) -> None:
+        self._make = make
+        self._made: tuple[Message, ...] | None = make()
+
+    def messages(self) -> tuple[Message, ...]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def let_go(self) -> None:
+        self._made = None
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """The messages, and what they were rendered from for a model that needs no words around it."""
 
-    messages: tuple[Message, ...]
+    said: tuple[Message, ...] | Rendered
     question: str
     passages: tuple[Passage, ...]
     comparison: Comparison | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return self.said.messages() if isinstance(self.said, Rendered) else self.said
+
+    def let_go(self) -> None:
+        """The messages are large, and the answer may be long in coming: what can be made again is let go of."""
+        if isinstance(self.said, Rendered):
+            self.said.let_go()
 
 
 def version_of(text: str) -> str:
@@ -110,18 +137,21 @@ class Prompts:
         standalone: str = "",
     ) -> Prompt:
         """`standalone` is the question without what it leans on in the history; unset: it leans on nothing."""
+        passages = tuple(passages)
+        rendered = Rendered(partial(self._answer, question, passages, instructions, history))
+        return Prompt(rendered, standalone or question, passages)
+
+    def _answer(
+        self, question: str, passages: Sequence[Passage], instructions: str | None, history: Sequence[PastTurn]
+    ) -> tuple[Message, ...]:
         past = (
             message
             for turn in history
             for message in (Message("user", fenced(turn.question)), Message("assistant", fenced(turn.text)))
         )
         system = self._render("answer.system.md", instructions=instructions) if instructions else self._uninstructed
-        messages = (
-            Message("system", system),
-            *past,
-            Message("user", self._render("answer.user.md", question=question, passages=passages)),
-        )
-        return Prompt(messages, standalone or question, tuple(passages))
+        asked = self._render("answer.user.md", question=question, passages=passages)
+        return Message("system", system), *past, Message("user", asked)
 
     @cached_property
     def _uninstructed(self) -> str:

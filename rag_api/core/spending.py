@@ -22,9 +22,13 @@ class Prices:
         return round(cost / MILLION, 9)
 
 
-def estimated(messages: Iterable[str], text: str, reasoning: str) -> Usage:
-    """For a server that counts no tokens."""
-    prompt = sum(_tokens(message) + MESSAGE_TOKENS for message in messages)
+def asked(messages: Iterable[str]) -> int:
+    """Tokens of a prompt, estimated."""
+    return sum(_tokens(message) + MESSAGE_TOKENS for message in messages)
+
+
+def estimated(prompt: int, text: str, reasoning: str) -> Usage:
+    """For a server that counts no tokens; `prompt` is what was `asked`."""
     thought = _tokens(reasoning)
     completion = _tokens(text) + thought
     return Usage(prompt, completion, prompt + completion, thought or None, estimated=True)

@@ -8,7 +8,7 @@ import numpy as np
 from ingest.ports import Vectors
 from rag_api.core.ports import Embedders
 from rag_api.core.principals import Principal
-from rag_api.core.spending import estimated
+from rag_api.core.spending import asked
 from rag_api.services.library import Library
 
 
@@ -37,4 +37,4 @@ class Embedding:
             vectors = np.stack([await embedder.embed_query(text) for text in texts])
         else:
             vectors = await embedder.embed_documents(texts)
-        return Embedded(vectors, identity.model, estimated(texts, "", "").prompt_tokens)
+        return Embedded(vectors, identity.model, asked(texts))

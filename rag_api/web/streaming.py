@@ -103,6 +103,10 @@ class EventStream(Response):
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
         self._spoke_at, self._sending_since = self._sending_since, 0.0
 
+    async def _comment(self) -> None:
+        await self._write(PING)
+        self._ping = None
+
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -120,7 +124,7 @@ class EventStream(Response):
         else:
             at = self._spoke_at + self._ping_s
             if now >= at:
-                self._ping, at = self._loop.create_task(self._write(PING)), now + self._ping_s
+                self._ping, at = self._loop.create_task(self._comment()), now + self._ping_s
         self._timer = self._loop.call_at(at, self._look)
 
     def _leave(self) -> None:

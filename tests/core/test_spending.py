@@ -1,5 +1,5 @@
 from rag_api.core.ports import Usage
-from rag_api.core.spending import Prices, estimated, priced, total
+from rag_api.core.spending import Prices, asked, estimated, priced, total
 
 
 def test_a_cost_is_by_the_million_and_for_each_way_its_own() -> None:
@@ -9,13 +9,13 @@ def test_a_cost_is_by_the_million_and_for_each_way_its_own() -> None:
 
 
 def test_an_estimate_says_that_it_is_one_and_counts_the_reasoning() -> None:
-    usage = estimated(["x" * 400, "y" * 40], "word " * 20, "hm, " * 10)
+    usage = estimated(asked(["x" * 400, "y" * 40]), "word " * 20, "hm, " * 10)
     assert usage == Usage(100 + 4 + 10 + 4, 25 + 10, 118 + 35, 10, estimated=True)
-    assert estimated([], "Six.", "").reasoning_tokens is None
+    assert estimated(0, "Six.", "").reasoning_tokens is None
 
 
 def test_an_estimate_does_not_depend_on_the_script() -> None:
-    japanese, english = estimated([], "営業時間は六時からです", ""), estimated([], "the bakery opens at six", "")
+    japanese, english = estimated(0, "営業時間は六時からです", ""), estimated(0, "the bakery opens at six", "")
     assert 0.5 < japanese.completion_tokens / english.completion_tokens < 2
 
 

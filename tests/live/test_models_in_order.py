@@ -193,6 +193,7 @@ def test_after_its_first_token_the_text_and_its_citations_are_taken_back(
     assert reset["reason"] == "first failed (language_model_broken); second answers instead"
     assert (done["text"], sum(done["grounding"].values())) == ("Olga knows [1].", 1)
     assert len(first.requests) == 1
+    assert second.requests[0]["messages"] == first.requests[0]["messages"][1:]
     assert done["usage"]["estimated"]
     assert done["usage"]["prompt_tokens"] > 100
     kept = chain.http.get(f"/api/v1/answers/{events[0].data['answer_id']}").json()
