@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from bench.figures import percentiles
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.supervise import EMBEDDER_ENV
 from tests.processes import clean_env
 

@@ -24,7 +24,8 @@ from bench.figures import lines, percentiles
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.backends.chroma import COLLECTIONS
-from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
+from rag_api.core.defaults import DEFAULT_MODEL
+from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import chunks, collections, generations, indexes, versions
 from rag_api.db.database import Connection, Database
 from rag_api.db.versions import Described, Incoming

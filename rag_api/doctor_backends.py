@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.home import is_owned
 from rag_api.settings import Settings
 from rag_api.supervise import bind

@@ -9,8 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from rag_api.core.gating import DEFAULT_THRESHOLD
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL, DEFAULT_THRESHOLD
 from rag_api.errors import InvalidSettings
 from rag_api.settings_access import JwtSettings
 from rag_api.settings_models import JudgeSettings, LanguageModelSettings

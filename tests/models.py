@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.numpy import load_file, save_file
 
 from rag_api.backends.sentence_transformer import find_model
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL
 
 LAYERS = 2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import all_errors
-from rag_api import errors
+from rag_api import cli, errors
 from rag_api.settings import setting_names
 from rag_api.web.errors import STATUS, status_of, status_of_code
 from tests.processes import BIN, ROOT
@@ -21,6 +21,7 @@ LONGEST = 250
 LONGEST_FUNCTION = 40
 FRAMEWORKS = {"fastapi", "sse_starlette"}
 HEAVY = {"torch", "transformers", "sentence_transformers", "chromadb"}
+SERVICE = {"aiohttp", "alembic", "fastapi", "numpy", "rag_api.supervise", "rag_api.wiring", "sqlalchemy"}
 MAINS = {"app.py", "cli.py", "worker.py", "embedder.py", "supervise.py", "__main__.py"}
 
 
@@ -81,9 +82,17 @@ def test_settings_stop_at_the_wiring(path: Path) -> None:
         assert "rag_api.settings" not in imports(path)
 
 
-@pytest.mark.parametrize("process", ["rag_api.app", "rag_api.worker", "rag_api.cli"])
+COMMANDS = ", ".join(sorted({f"rag_api.commands.{command.partition(':')[0]}" for command in cli.COMMANDS.values()}))
+
+
+@pytest.mark.parametrize("process", ["rag_api.app", "rag_api.worker", f"rag_api.cli, {COMMANDS}"])
 def test_no_other_process_loads_torch(process: str) -> None:
     code = f"import sys, {process}; sys.exit(bool({HEAVY!r} & set(sys.modules)))"
+    assert subprocess.run([str(BIN / "python"), "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_a_command_that_asks_a_server_loads_nothing_of_the_service() -> None:
+    code = f"import sys, rag_api.cli, rag_api.commands.ask; sys.exit(', '.join({SERVICE!r} & set(sys.modules)) or 0)"
     assert subprocess.run([str(BIN / "python"), "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 

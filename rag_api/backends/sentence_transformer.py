@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ingest.ports import Vectors
-from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
+from rag_api.core.defaults import DEFAULT_MODEL
+from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable
 from rag_api.telemetry import log
 

@@ -20,7 +20,6 @@ from rag_api.core.hits import Passage
 from rag_api.core.languages import guess_language
 from rag_api.core.words import roots
 
-DEFAULT_THRESHOLD = 0.28
 CAUTIOUS_THRESHOLD = 0.08  # for a language that the weights were not fitted on
 FITTED_LANGUAGE = "en"
 NO_KIND = 0.5

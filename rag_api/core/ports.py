@@ -9,8 +9,6 @@ from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.core.hits import Scored
 from rag_api.core.prompts import Prompt
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
-
 
 @dataclass(frozen=True, slots=True)
 class EmbedderIdentity:

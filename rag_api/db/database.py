@@ -6,11 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import CursorResult, Executable, create_engine, pool, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from rag_api.db.sqlite import CACHE_KB, TURN_S, Sqlite
@@ -114,10 +112,33 @@ class _Server:
 
 def migrate(url: str) -> None:
     """Brings the schema up to date; safe to repeat. Blocks."""
+    if _revision(url) == newest_revision():
+        return
+    from alembic import command  # which is more than the rest of this layer, and a catalogue is mostly up to date
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     command.upgrade(config, "head")
+
+
+def newest_revision() -> str:
+    """That of the catalogue's newest schema, by which the migration's file is named."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def _revision(url: str) -> str:
+    """Of a catalogue in a file; empty where there is none yet, and for one on a server."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return ""
+    engine = create_engine(address.set(drivername="sqlite"), poolclass=pool.NullPool)
+    try:
+        with engine.connect() as connection:
+            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    except OperationalError:  # no such table, or what the migration will say
+        return ""
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from rag_api.core.calibrating import (
     relative,
     stretch,
 )
+from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.extracting import Comparison
 from rag_api.core.gating import Gate, doubt, judge, weigh
 from rag_api.core.hits import Passage
-from rag_api.core.ports import DEFAULT_MODEL, Embedders, VectorStore
+from rag_api.core.ports import Embedders, VectorStore
 from rag_api.db import chunks, gates, generations
 from rag_api.db.database import Database, now
 from rag_api.db.gates import Measured

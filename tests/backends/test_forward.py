@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from ingest.ports import Vectors
 from rag_api.backends.forward import BIN, fill_bins
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, find_model, has_bf16
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL
 from tests.models import make_smaller_model
 
 WORDS = "the harbour master closes both slipways when wind from north exceeds force eight".split()

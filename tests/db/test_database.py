@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import threading
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from rag_api.db import collections, sqlite
-from rag_api.db.database import Connection, Database
+from rag_api.db.database import MIGRATIONS, Connection, Database, migrate, newest_revision
 from rag_api.errors import CollectionExists, CollectionNotFound
 
 COUNT = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000"
@@ -145,3 +149,21 @@ async def test_a_glance_at_a_file_that_is_locked_is_a_trip(db: Database, monkeyp
 
     assert await db.glance(locked_at_first) == 1
     assert asked == [True, False]
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    assert newest_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def test_a_catalogue_of_an_older_revision_is_brought_up_to_date(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("sqlalchemy.url", url)
+    command.upgrade(config, "0004")
+    for _ in range(2):
+        migrate(url)
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest_revision()
+            assert "keys" in inspect(engine).get_table_names()

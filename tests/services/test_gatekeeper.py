@@ -9,8 +9,9 @@ import pytest
 
 from ingest.ports import Vectors
 from rag_api.core.calibrating import FEWEST_DRAWN, UNRELATED_QUESTIONS, draw_words
+from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.gating import CAUTIOUS_THRESHOLD
-from rag_api.core.ports import DEFAULT_MODEL, EmbedderIdentity
+from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import collections, gates, generations, reaping
 from rag_api.db.gates import Measured
 from rag_api.db.rows import CollectionRow
