@@ -2,7 +2,8 @@
 
 With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`); with `--filters` it only
 searches 100,000 chunks with filters (`bench/filters.py`), with `--verdicts` it only tells what verdicts are worth
-(`bench/verdicts.py`), with `--streams` it only streams answers, up to 200 at once, beside a floor (`bench/streams.py`).
+(`bench/verdicts.py`), with `--similarity` what sentence vectors would add to them (`bench/similarity.py`), with
+`--streams` it only streams answers, up to 200 at once, beside a floor (`bench/streams.py`).
 Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
 of one run only.
 """
@@ -25,6 +26,7 @@ from bench.embedding import embedding
 from bench.figures import lines, percentiles
 from bench.filters import filters
 from bench.peers import compare
+from bench.similarity import similarity
 from bench.streams import streams
 from bench.verdicts import verdicts
 from ingest.tokens import load_tokenizer
@@ -141,6 +143,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder of the peers' harness: compares ingestion only")
     parser.add_argument("--filters", action="store_true", help="only search with filters, over 100,000 chunks")
     parser.add_argument("--verdicts", action="store_true", help="only how well verdicts tell support from the rest")
+    parser.add_argument("--similarity", action="store_true", help="only what sentence vectors would add to verdicts")
     parser.add_argument("--streams", action="store_true", help="only stream answers, beside a floor")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison with peers")
     parser.add_argument("--documents", type=int, default=50, help="that each system ingests in a round")
@@ -157,6 +160,8 @@ def main() -> None:
         compare(say, args.peers.absolute(), rounds=args.rounds, documents=args.documents)
     elif args.verdicts:
         verdicts(say, args.eval)
+    elif args.similarity:
+        similarity(say, args.eval)
     elif args.streams:
         streams(say, args.eval)
     elif args.filters:

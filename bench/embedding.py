@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,9 @@ async def measure(
         await asyncio.gather(load, return_exceptions=True)
 
 
-def embedding(
-    say: Callable[[str, dict[str, Any]], None], texts: Sequence[str], queries: Sequence[str], tokens: int
-) -> None:
+@contextmanager
+def embedder() -> Iterator[Path]:
+    """The socket of an embedder process of its own."""
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder:
         socket = Path(folder) / "embedder.sock"
         env = clean_env(**EMBEDDER_ENV, RAG_HOME=folder)
@@ -77,7 +78,14 @@ def embedding(
             deadline = time.monotonic() + START_S
             while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.1)
-            asyncio.run(measure(say, socket, texts, queries, tokens))
+            yield socket
         finally:
             process.terminate()
             process.wait(30)
+
+
+def embedding(
+    say: Callable[[str, dict[str, Any]], None], texts: Sequence[str], queries: Sequence[str], tokens: int
+) -> None:
+    with embedder() as socket:
+        asyncio.run(measure(say, socket, texts, queries, tokens))

@@ -10,15 +10,18 @@ higher, ties counting half: Hanley and McNeil, "The meaning and use of the area 
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.figures import lines
 from ingest.sentences import sentence_spans
 from rag_api.core.verifying import support
 
 SETS = ("squad2", "nq")
+KINDS = ("neighbour", "number", "name", "negation")
 SEED = 7
 ANSWER_CHARS = 120
 _ASKS = re.compile(
@@ -38,12 +41,14 @@ class Pair:
     kind: str
     right: tuple[str, str]
     wrong: tuple[str, str]
+    document: str = ""
+    title: str = ""
 
 
 def verdicts(say: Callable[[str, dict[str, Any]], None], folder: Path) -> None:
     for name in SETS:
-        pairs = list(_pairs(folder / name, random.Random(SEED)))
-        for kind in ("neighbour", "number", "name", "negation"):
+        pairs = list(made_pairs(folder / name, random.Random(SEED)))
+        for kind in KINDS:
             mine = [pair for pair in pairs if pair.kind == kind]
             right = [support(*pair.right).score for pair in mine]
             wrong = [support(*pair.wrong).score for pair in mine]
@@ -52,12 +57,14 @@ def verdicts(say: Callable[[str, dict[str, Any]], None], folder: Path) -> None:
 
 def auroc(right: Sequence[float], wrong: Sequence[float]) -> float:
     """From 0 to 1; 0.5 is no better than a coin."""
-    higher = sum((a > b) + (a == b) / 2 for a in right for b in wrong)
-    return higher / (len(right) * len(wrong))
+    ordered = np.sort(wrong)
+    lower, not_higher = (np.searchsorted(ordered, right, side) for side in ("left", "right"))
+    return float((lower + not_higher).sum() / (2 * len(right) * len(wrong)))
 
 
-def _pairs(folder: Path, chance: random.Random) -> Iterator[Pair]:
-    texts = {document["doc_id"]: document["text"] for document in lines(folder / "corpus.jsonl")}
+def made_pairs(folder: Path, chance: random.Random) -> Iterator[Pair]:
+    documents = {document["doc_id"]: document for document in lines(folder / "corpus.jsonl")}
+    texts = {name: document["text"] for name, document in documents.items()}
     names = sorted({name for text in texts.values() for name in _NAME.findall(text)})
     for query in lines(folder / "queries.jsonl"):
         answer = next(iter(query["spans"]), None) if query["answerable"] else None
@@ -69,7 +76,9 @@ def _pairs(folder: Path, chance: random.Random) -> Iterator[Pair]:
         said = text[answer["start"] : answer["end"]]
         if at < len(sentences) and said in sentences[at]:
             claim = f"{_ASKS.sub('', query['text']).strip(' ?.')} {said}"
-            yield from _made(claim, at, sentences, names, chance)
+            title = documents[answer["doc_id"]]["title"]
+            for pair in _made(claim, at, sentences, names, chance):
+                yield replace(pair, document=answer["doc_id"], title=title)
 
 
 def _made(claim: str, at: int, sentences: Sequence[str], names: Sequence[str], chance: random.Random) -> Iterator[Pair]:
