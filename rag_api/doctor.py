@@ -15,7 +15,7 @@ from rag_api.doctor_way import examine_way, same
 from rag_api.errors import RagError
 from rag_api.home import command_key, is_owned, make_home, serving
 from rag_api.settings import Settings
-from rag_api.wiring_answers import load_prompts
+from rag_api.wiring_prompts import load_prompts
 
 LOW_DISK_BYTES = 1024**3
 

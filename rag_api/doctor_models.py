@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from rag_api.settings import Settings
-from rag_api.wiring_models import Endpoint, endpoints, is_extractive, judge_endpoint
+from rag_api.wiring_endpoints import Endpoint, endpoints, is_extractive, judge_endpoint
 
 NAMED = 10
 DATE = re.compile(r"-\d{8}\Z")

@@ -27,7 +27,7 @@ from rag_api.errors import InvalidSettings, PortInUse
 from rag_api.home import announce, command_key_kept, own_home
 from rag_api.settings import Settings
 from rag_api.telemetry import log
-from rag_api.wiring import check
+from rag_api.wiring_checks import check
 
 TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -45,10 +45,12 @@ from rag_api.services.upkeep import Upkeep
 from rag_api.services.usage import UsageBook
 from rag_api.services.visibility import Visibility
 from rag_api.settings import Settings
-from rag_api.wiring_access import Door, check_token_keys, open_door
-from rag_api.wiring_answers import Wires, answer_cache, language_window, load_prompts, make_runs, open_wires
-from rag_api.wiring_models import check_models, in_order, is_extractive, open_judge, open_lineups, open_models
-from rag_api.wiring_retrieval import check_reranker, open_gatekeeper, open_retriever
+from rag_api.wiring_access import Door, open_door
+from rag_api.wiring_answers import Wires, answer_cache, make_runs, open_wires
+from rag_api.wiring_endpoints import is_extractive
+from rag_api.wiring_models import in_order, open_judge, open_lineups, open_models
+from rag_api.wiring_prompts import language_window, load_prompts
+from rag_api.wiring_retrieval import open_gatekeeper, open_retriever
 
 SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
@@ -178,15 +180,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
         )
         yield WorkerServices(ingestor, upkeep)
-
-
-def check(settings: Settings) -> None:
-    """Raises InvalidSettings for what no process could be started with, before any is."""
-    load_prompts(settings)
-    check_models(settings)
-    check_reranker(settings)
-    language_window(settings)
-    check_token_keys(settings)
 
 
 def report_files(settings: Settings) -> ReportFiles:

@@ -1,27 +1,19 @@
 """The part of the wiring that is about who is let in, and what they may see. Settings stop here, too."""
 
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from rag_api.backends.http import open_client
 from rag_api.core.principals import Principal
 from rag_api.db.database import Database
-from rag_api.errors import InvalidSettings
 from rag_api.home import command_key
 from rag_api.services.access import Access, Tokens
 from rag_api.services.briefly import Briefly
 from rag_api.services.keys import Keys
 from rag_api.services.visibility import Visibility
 from rag_api.settings import Settings
-from rag_api.settings_access import JwtSettings
+from rag_api.wiring_checks import token_keys
 
-if TYPE_CHECKING:  # signatures are loaded where tokens are taken
-    from rag_api.backends.tokens import VerifyingKey
-
-T = TypeVar("T")
 BELIEVED_S = 1.0
 KNOWN = 4_096
 FETCH_S = 10.0
@@ -51,38 +43,14 @@ async def open_door(settings: Settings, stack: AsyncExitStack, db: Database, vis
     return Door(access, keys, visibility)
 
 
-def check_token_keys(settings: Settings) -> None:
-    """Raises InvalidSettings for a file of keys that can't be used."""
-    if settings.jwt.is_set:
-        _token_keys(settings.jwt)
-
-
 async def _open_tokens(settings: Settings, stack: AsyncExitStack) -> Tokens | None:
     of = settings.jwt
     if not of.is_set:
         return None
     from rag_api.backends.tokens import Claims, FetchedKeys, JwtReader, KeyRing, KeySource
 
-    source: KeySource = KeyRing(_token_keys(of))
+    source: KeySource = KeyRing(token_keys(of))
     if of.is_fetched:
         source = FetchedKeys(of.jwks, await stack.enter_async_context(open_client("", timeout=FETCH_S)))
     claims = Claims(of.issuer, of.audience, of.role_claim, of.collections_claim, of.groups_claim, of.default_role)
     return JwtReader(source, claims)
-
-
-def _token_keys(of: JwtSettings) -> "Sequence[VerifyingKey]":
-    """None where they are fetched."""
-    from rag_api.backends.tokens import VerifyingKey
-
-    if secret := of.secret.get_secret_value():
-        return [VerifyingKey.of_secret(secret)]
-    if of.public_key:
-        return [_read(of.public_key, VerifyingKey.of_pem, "RAG_JWT__PUBLIC_KEY")]
-    return [] if of.is_fetched else _read(Path(of.jwks), VerifyingKey.of_set, "RAG_JWT__JWKS")
-
-
-def _read(path: Path, parse: Callable[[bytes], T], setting: str) -> T:
-    try:
-        return parse(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(f"{setting}={path} can't be used: {error}") from error

@@ -7,13 +7,13 @@ from rag_api.backends.matrix import MatrixFolder
 from rag_api.backends.reranker import HttpReranker
 from rag_api.core.ports import Embedders, LexicalIndex, VectorStore
 from rag_api.db.database import Database
-from rag_api.errors import InvalidSettings
 from rag_api.services.gatekeeper import Gatekeeper
 from rag_api.services.mirrors import Mirrors
 from rag_api.services.reranking import Reranking
 from rag_api.services.retriever import Retriever, RetrieverOptions
 from rag_api.services.scoping import Scoping
 from rag_api.settings import Settings
+from rag_api.wiring_checks import check_reranker
 
 MIRRORED_COLLECTIONS = 200  # each with an open file
 RERANKER_PATH = "http://embedder/v1/"
@@ -43,20 +43,6 @@ async def open_retriever(
         ),
         reranking=await open_reranking(settings, stack),
     )
-
-
-def check_reranker(settings: Settings) -> None:
-    """Raises InvalidSettings."""
-    of, embedder = settings.reranker, settings.embedder.url
-    if of.kind == "http" and not (of.base_url and of.model):
-        raise InvalidSettings("RAG_RERANKER__KIND=http needs both RAG_RERANKER__BASE_URL and RAG_RERANKER__MODEL")
-    if of.kind == "cross_encoder" and not of.model:
-        raise InvalidSettings("RAG_RERANKER__KIND=cross_encoder needs RAG_RERANKER__MODEL, a name or a folder")
-    if of.kind == "cross_encoder" and embedder and not embedder.startswith("unix:"):
-        raise InvalidSettings(
-            "RAG_RERANKER__KIND=cross_encoder runs in this service's own embedder process, and there is none "
-            "with RAG_EMBEDDER__URL: unset that, or use a server with RAG_RERANKER__KIND=http"
-        )
 
 
 async def open_reranking(settings: Settings, stack: AsyncExitStack) -> Reranking | None:

@@ -22,6 +22,7 @@ LONGEST_FUNCTION = 40
 FRAMEWORKS = {"fastapi", "sse_starlette"}
 HEAVY = {"torch", "transformers", "sentence_transformers", "chromadb"}
 SERVICE = {"aiohttp", "alembic", "fastapi", "numpy", "rag_api.supervise", "rag_api.wiring", "sqlalchemy"}
+SELDOM = {"alembic", "mcp", "tokenizers"}
 MAINS = {"app.py", "cli.py", "worker.py", "embedder.py", "supervise.py", "__main__.py"}
 
 
@@ -93,6 +94,12 @@ def test_no_other_process_loads_torch(process: str) -> None:
 
 def test_a_command_that_asks_a_server_loads_nothing_of_the_service() -> None:
     code = f"import sys, rag_api.cli, rag_api.commands.ask; sys.exit(', '.join({SERVICE!r} & set(sys.modules)) or 0)"
+    assert subprocess.run([str(BIN / "python"), "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["rag_api.app", "rag_api.worker"])
+def test_a_start_loads_nothing_that_may_never_be_asked_for(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(', '.join({SELDOM!r} & set(sys.modules)) or 0)"
     assert subprocess.run([str(BIN / "python"), "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 

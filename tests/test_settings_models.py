@@ -6,7 +6,7 @@ import pytest
 
 from rag_api.errors import InvalidSettings
 from rag_api.settings import load_settings
-from rag_api.wiring_models import endpoints, judge_endpoint
+from rag_api.wiring_endpoints import endpoints, judge_endpoint
 
 URL = "http://127.0.0.1:1/v1"
 

@@ -17,6 +17,7 @@ import orjson
 
 from rag_api.backends.http import Arriving, arriving
 from rag_api.backends.patience import Patience
+from rag_api.backends.setting_names import SettingNames
 from rag_api.core.retrying import retry_after_s
 from rag_api.errors import (
     LanguageModelBroken,
@@ -45,15 +46,6 @@ class Waits:
     first_token_s: float
     between_tokens_s: float
     total_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class SettingNames:
-    """What a person has to look at when this model is wrong."""
-
-    base_url: str = "RAG_LLM__BASE_URL"
-    model: str = "RAG_LLM__MODEL"
-    api_key: str = "RAG_LLM__API_KEY"
 
 
 class Upstream:

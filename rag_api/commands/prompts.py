@@ -12,7 +12,7 @@ from rag_api.core.packing import fit, fitting
 from rag_api.core.prompts import ALL_TEMPLATES, Message
 from rag_api.settings import Settings, load_settings
 from rag_api.terminal import out, print_json
-from rag_api.wiring_answers import language_window, load_prompts
+from rag_api.wiring_prompts import language_window, load_prompts
 
 prompts = typer.Typer(no_args_is_help=True, help="List, show, check and render the prompt templates.")
 OfCollection = Annotated[str | None, typer.Option("--collection", "-c", help="With this collection's own templates.")]

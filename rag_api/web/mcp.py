@@ -1,35 +1,25 @@
 """The Model Context Protocol at /mcp: streamable HTTP without sessions, so a server that was started again goes on.
 
 The same key as everywhere. A call ends when its request is closed, which is how clients of protocol 2026-07-28 cancel.
+Its library is a fifth of what this process would import, so it is loaded for the first request.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
-import mcp_types as types
-from mcp.server.lowlevel import Server
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rag_api import __version__
-from rag_api.errors import RagError
-from rag_api.telemetry import log
-from rag_api.web import mcp_resources, mcp_tools
 from rag_api.web.deps import READER
-from rag_api.web.mcp_tools import TOOLS, AnswerFailed, Context, who_asks
 from rag_api.wiring import Services
 
-NAMED = 50  # collections that a tool's description names
-INSTRUCTIONS = (
-    "Documents of this server. `ask` gives an answer with citations, `search` the passages themselves, `get_document` "
-    "the text around them."
-)
-READING = types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+WHO = "rag.principal"  # in the scope of the request that carries a call
 
 
 class McpEndpoint:
@@ -40,7 +30,7 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         scope["route"] = self  # by whose path requests are counted
-        scope[mcp_tools.WHO] = await READER.of(request)
+        scope[WHO] = await READER.of(request)
         if request.method != "POST":  # there is no session to listen to or to end
             raise HTTPException(405, headers={"Allow": "POST"})
         protocol: ASGIApp = request.app.state.mcp
@@ -49,93 +39,36 @@ class McpEndpoint:
 
 @asynccontextmanager
 async def open_protocol(services: Services) -> AsyncIterator[ASGIApp]:
-    manager = StreamableHTTPSessionManager(make_server(services), stateless=True)
-    async with manager.run():
-        yield manager.handle_request
+    asked = asyncio.Event()
+    opened: asyncio.Future[ASGIApp] = asyncio.get_running_loop().create_future()
 
-
-def make_server(services: Services) -> Server[Any]:
-    async def list_tools(context: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        names = [row.name async for row in mcp_resources.collections(services, who_asks(context))]
-        return types.ListToolsResult(tools=[_tool(name, names) for name in TOOLS])
-
-    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await _call(services, params, context)
-
-    async def list_resources(
-        context: Context, params: types.PaginatedRequestParams | None
-    ) -> types.ListResourcesResult:
+    async def live() -> None:
+        await asked.wait()
         try:
-            return await mcp_resources.list_documents(services, params.cursor if params else None, who_asks(context))
-        except RagError as error:
-            raise MCPError(types.INVALID_PARAMS, str(error), {"code": error.code}) from error
+            manager = await asyncio.to_thread(_load, services)
+        except Exception as error:  # noqa: BLE001 - raised again in every request
+            opened.set_exception(error)
+            return
+        async with manager.run():
+            opened.set_result(manager.handle_request)
+            await asyncio.Event().wait()  # until it is cancelled
 
-    async def list_templates(_: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
-        return types.ListResourceTemplatesResult(resource_templates=[mcp_resources.TEMPLATE])
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await (await asyncio.shield(opened))(scope, receive, send)
 
-    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await mcp_resources.read(services, str(params.uri), who_asks(context))
-
-    return Server(
-        "rag-api",
-        version=__version__,
-        title="Documents",
-        instructions=INSTRUCTIONS,
-        get_tool_input_schema=lambda name: _input_schema(name, []) if name in TOOLS else None,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
-    )
-
-
-def _tool(name: str, collections: list[str]) -> types.Tool:
-    kind = TOOLS[name]
-    return types.Tool(
-        name=name,
-        title=kind.title,
-        description=kind.description,
-        input_schema=_input_schema(name, collections),
-        output_schema=kind.gives.model_json_schema(mode="serialization"),
-        annotations=READING,
-    )
-
-
-def _input_schema(name: str, collections: list[str]) -> dict[str, Any]:
-    schema = TOOLS[name].takes.model_json_schema()
-    if collections:
-        more = ", …" if len(collections) > NAMED else ""
-        said = f"the collection's name; there are: {', '.join(collections[:NAMED])}{more}"
-        schema["properties"]["collection"]["description"] = said
-    return schema
-
-
-async def _call(services: Services, params: types.CallToolRequestParams, context: Context) -> types.CallToolResult:
-    """What goes wrong in a tool is its result, so that the language model that called it can do better."""
-    kind = TOOLS.get(params.name)
-    if not kind:
-        raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r}, but {', '.join(TOOLS)}")
+    life = asyncio.create_task(live())
     try:
-        result = await kind.call(services, kind.takes.model_validate(params.arguments or {}), context)
-    except ValidationError as error:
-        return _failed("validation_error", "; ".join(_problem(problem) for problem in error.errors()[:3]))
-    except (RagError, AnswerFailed) as error:
-        return _failed(error.code, str(error))
-    except Exception:  # noqa: BLE001 - the log says what; the client must not
-        log(__name__).exception("tool failed", tool=params.name)
-        return _failed("internal_error", "something went wrong inside; the log says what")
-    text = types.TextContent(text=result.text)
-    return types.CallToolResult(content=[text], structured_content=result.value.model_dump(mode="json"))
+        yield answer
+    finally:
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
 
 
-def _problem(problem: Any) -> str:
-    return f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
+def _load(services: Services) -> "StreamableHTTPSessionManager":
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+    from rag_api.web.mcp_server import make_server
 
-def _failed(code: str, message: str) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(text=f"{code}: {message}")],
-        structured_content={"error": {"code": code, "message": message}},
-        is_error=True,
-    )
+    return StreamableHTTPSessionManager(make_server(services), stateless=True)

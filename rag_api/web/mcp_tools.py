@@ -17,6 +17,7 @@ from rag_api.services.answerer import Ask
 from rag_api.services.retriever import Search
 from rag_api.services.runs import Run
 from rag_api.web.document_schemas import DocumentOut
+from rag_api.web.mcp import WHO
 from rag_api.web.mcp_schemas import (
     AskArgs,
     AskOut,
@@ -35,7 +36,6 @@ from rag_api.wiring import Services
 
 TELL_S = 0.25  # between two notifications of progress
 Context: TypeAlias = ServerRequestContext[Any, Any]
-WHO = "rag.principal"  # in the scope of the request that carries a call
 
 
 class AnswerFailed(Exception):
