@@ -33,6 +33,10 @@ class ChromaSettings(BaseModel):
     url: str = Field("", description="a Chroma server to use instead of a supervised child")
     api_key: SecretStr = Field(SecretStr(""), description="sent as a bearer token to that server")
     ef_search: int = Field(200, ge=10, description="how widely the vector index is searched")
+    shard_chunks: int = Field(65_536, ge=0, description="chunks of an index in one Chroma collection; 0: all")
+    memory_bytes: int = Field(
+        512 * 1024**2, ge=0, description="of an own Chroma, at which it lets go of what nobody asks for; 0: no limit"
+    )
     timeout_s: float = Field(30, gt=0)
 
 
@@ -87,6 +91,9 @@ class RetrievalSettings(BaseModel):
     )
     candidates: int = Field(100, ge=10, description="chunks that each index names before fusion")
     exact_below: int = Field(20_000, ge=0, description="chunks in question up to which they are scored exactly")
+    exact_above: int | None = Field(
+        None, ge=0, description="chunks of large collections beyond which, too; unset: what an own Chroma has room for"
+    )
     mirrored_documents: int = Field(
         200_000, ge=0, description="documents whose filterable fields are kept in memory, some 1 to 2 KB each"
     )

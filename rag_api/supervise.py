@@ -33,6 +33,7 @@ TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLL_S = 0.5
 TELL_S = 0.1
+CHROMA_AT_REST_BYTES, CHROMA_CHUNK_BYTES = 128 * 1024**2, 2048
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some; kernels are kept for
 # each shape that was ever seen, which took 0.4 GB to save 2 % of the time, unless there is a limit to their number
 EMBEDDER_ENV = {
@@ -75,7 +76,7 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
         early, late = children[:-2], children[-2:]  # the API and the worker meet a catalogue that is up to date
         watches = [asyncio.create_task(_tell(children, table))]
         watches += [asyncio.create_task(_watch(child, table)) for child in early]
-        watches += [asyncio.create_task(_empty_on_request(child, table)) for child in children if child.data]
+        watches += [asyncio.create_task(_end_on_request(child, table)) for child in children if child.data]
         await asyncio.to_thread(migrate, settings.database)
         watches += [asyncio.create_task(_watch(child, table)) for child in late]
         url = f"http://{_shown(host)}:{listening.getsockname()[1]}"
@@ -107,6 +108,8 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
         with bind("127.0.0.1", 0) as probe:
             port = probe.getsockname()[1]
         env["RAG_CHROMA__URL"] = f"http://127.0.0.1:{port}"
+        if settings.retrieval.exact_above is None and settings.chroma.memory_bytes:
+            env["RAG_RETRIEVAL__EXACT_ABOVE"] = str(_chunks_in_chroma(settings))
         chroma = str(Path(sys.executable).parent / "chroma")
         data, output = settings.home.absolute() / "chroma", settings.home.absolute() / "run" / "chroma.log"
         command = [chroma, "run", "--path", str(data), "--host", "127.0.0.1", "--port", str(port)]
@@ -122,6 +125,12 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
     children.append(Child("api", api, env | API_ENV, descriptors=(descriptor,)))
     children.append(Child("worker", [sys.executable, "-m", "rag_api.worker"], env))
     return children
+
+
+def _chunks_in_chroma(settings: Settings) -> int:
+    """That it has room for beside a shard which is being written to."""
+    room = settings.chroma.memory_bytes - CHROMA_AT_REST_BYTES
+    return max(0, room // CHROMA_CHUNK_BYTES - settings.chroma.shard_chunks)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -180,11 +189,12 @@ async def _watch(child: Child, table: ProcessTable) -> None:
             await asyncio.sleep(TELL_S)
 
 
-async def _empty_on_request(child: Child, table: ProcessTable) -> None:
-    """Ends a child that is to begin without its data; `_watch` starts it again."""
+async def _end_on_request(child: Child, table: ProcessTable) -> None:
+    """Ends a child that is to begin anew, with its data or without; `_watch` starts it again."""
     while True:
         await asyncio.sleep(POLL_S)
-        if table.is_to_be_emptied():
+        if table.is_to_be_emptied() or table.is_to_be_restarted():
+            table.is_being_restarted()
             await child.end(TERMINATE_S)
 
 

@@ -16,7 +16,8 @@ from rag_api.backends.http import open_caller
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
 from rag_api.backends.reports import ReportFiles
-from rag_api.core.ports import LanguageModel
+from rag_api.backends.shards import ShardedStore
+from rag_api.core.ports import LanguageModel, VectorStore
 from rag_api.db.database import Database
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.comparing import Comparer
@@ -92,7 +93,7 @@ class _Stores:
     db: Database
     files: FileStore
     embedders: EmbeddingsClients
-    vectors: ChromaStore
+    vectors: VectorStore
     lexical: TantivyIndex
 
 
@@ -170,7 +171,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         await stack.enter_async_context(pipelines)
         reconciler = Reconciler(db, stores.vectors, stores.lexical)
         reaper = Reaper(db, files, stores.vectors, stores.lexical)
-        upkeep = Upkeep(db, reaper, reconciler, ProcessTable(settings.home / "run"))
+        process, limit = ProcessTable(settings.home / "run"), settings.chroma.memory_bytes
+        upkeep = Upkeep(db, reaper, reconciler, process, sink, memory_bytes=limit)
         labours: dict[str, Labour] = {
             "ingest": Ingestion(db, files, parsers, sink, pipelines),
             "reindex": Reindexing(db, pipelines, share=options.reindex_share),
@@ -214,7 +216,7 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
         db,
         FileStore(settings.home / "files"),
         await _open_embedders(settings, stack),
-        ChromaStore(chroma, ef_search=settings.chroma.ef_search),
+        ShardedStore(ChromaStore(chroma, ef_search=settings.chroma.ef_search), rows=settings.chroma.shard_chunks),
         lexical,
     )
 

@@ -36,7 +36,7 @@ async def open_retriever(
     return Retriever(
         db,
         embedders,
-        Scoping(db, mirrors, vectors, exact_below=of.exact_below),
+        Scoping(db, mirrors, vectors, exact_below=of.exact_below, exact_above=of.exact_above),
         lexical,
         options=RetrieverOptions(
             of.dense_weight, of.candidates, of.neighbour_weight, of.dense_floor, of.same_text, of.diversity

@@ -45,6 +45,15 @@ class MemoryVectorStore:
     async def count(self, index: str) -> int:
         return len(self._indexes.get(index, {}))
 
+    async def make(self, index: str) -> None:
+        self._indexes.setdefault(index, {})
+
+    async def has(self, index: str) -> bool:
+        return index in self._indexes
+
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        return self._indexes.get(index, {}).keys() & ids
+
     async def ping(self) -> None:
         pass
 

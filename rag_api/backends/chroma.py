@@ -23,6 +23,7 @@ COLLECTIONS = "api/v2/tenants/default_tenant/databases/default_database/collecti
 ROWS_A_WRITE = 100  # a query waits for the write in progress: 100 rows take some 60 ms
 ROWS_A_DELETE = 1_000
 IDS_A_PAGE = 5_000
+IDS_A_LOOK = 1_000
 QUERIES_A_CALL, FEW_QUERIES = 50, 8
 
 
@@ -90,6 +91,13 @@ class ChromaStore:
             if page is None or len(page["ids"]) < IDS_A_PAGE:
                 return found
 
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for at in range(0, len(ids), IDS_A_LOOK):
+            page = await self._call(index, "get", {"ids": list(ids[at : at + IDS_A_LOOK]), "include": []})
+            found.update(page["ids"] if page else [])
+        return found
+
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_DELETE):
@@ -103,6 +111,13 @@ class ChromaStore:
     async def count(self, index: str) -> int:
         found = await self._call(index, "count", method="GET")
         return int(found or 0)
+
+    async def make(self, index: str) -> None:
+        await self._id_of(index, create=True)
+
+    async def has(self, index: str) -> bool:
+        self._ids.pop(index, None)
+        return await self._id_of(index) is not None
 
     async def ping(self) -> None:
         await self._send("GET", "api/v2/heartbeat")

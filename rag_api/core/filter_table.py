@@ -114,8 +114,8 @@ class FilterTable:
             self._chunks.values[ordinal] = 0
         return ordinal
 
-    def passing(self, wanted: Filter) -> Passing:
-        return Passing(self, self._mask(wanted) & self._alive.values)
+    def passing(self, wanted: Filter | None) -> Passing:
+        return Passing(self, self._alive.values if wanted is None else self._mask(wanted) & self._alive.values)
 
     def prepare(self, wanted: Filter) -> None:
         """Sorts what the filter compares; `passing` would, and takes longer that time."""

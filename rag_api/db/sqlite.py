@@ -26,7 +26,7 @@ BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
 LONG_S, WHILE_S = 0.005, 1.0
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "mmap_size=268435456")
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "mmap_size=67108864")
 CACHE_KB = 32_000  # of pages, for each connection
 
 

@@ -2,12 +2,13 @@
 
 Few chunks are scored exactly, all of a small collection or those that pass a filter: that costs less than asking the
 vector index, or than asking it for more and more until enough pass. Many are asked for in the index, with as many more
-as the filter leaves out; when the nearest ones do not pass, they are scored exactly after all.
+as the filter leaves out; when the nearest ones do not pass, they are scored exactly after all. So are very many, more
+than the vector index has room for in memory; and whatever is asked while it is being started again.
 """
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from rag_api.core.ports import VectorStore
 from rag_api.db import chunks, scopes
 from rag_api.db.database import Database
 from rag_api.db.rows import GenerationRow
-from rag_api.services.mirrors import Mirror, Mirrors
+from rag_api.db.scopes import CollectionState
+from rag_api.errors import VectorStoreUnavailable
+from rag_api.services.mirror import Mirror
+from rag_api.services.mirrors import Mirrors
 
 SPARE = 1.25  # asked for beyond what should do, as those that pass are not spread evenly
 WIDEN = 4
@@ -30,12 +34,17 @@ READ_CHUNKS = 2_000  # whose vectors a search reads from the catalogue while the
 @dataclass(frozen=True, slots=True)
 class Scope:
     """`wanted`: what each hit must still fulfil when it is shown; None lets all pass, and then `mirror` is there where
-    all are to be scored exactly."""
+    all are to be scored exactly. `is_held`: the vector index has room for all chunks that it may be asked for."""
 
-    generation: GenerationRow
+    state: CollectionState
     wanted: Filter | None = None
     among: Passing | None = None
     mirror: Mirror | None = None
+    is_held: bool = True
+
+    @property
+    def generation(self) -> GenerationRow:
+        return self.state.generation
 
     @property
     def is_empty(self) -> bool:
@@ -43,35 +52,52 @@ class Scope:
 
 
 class Scoping:
-    def __init__(self, db: Database, mirrors: Mirrors, store: VectorStore, *, exact_below: int) -> None:
+    def __init__(
+        self, db: Database, mirrors: Mirrors, store: VectorStore, *, exact_below: int, exact_above: int | None = None
+    ) -> None:
         self._db = db
         self._mirrors = mirrors
         self._store = store
         self._exact_below = exact_below
+        self._exact_above = exact_above
 
     async def scope(self, collection: str, wanted: Filter | None, groups: Collection[str] | None) -> Scope:
         """As the collection is now. `groups` None sees all. Raises CollectionNotFound."""
         state = await self._db.glance(scopes.state, collection)
         wanted = restricted(wanted, groups)
+        above, large = self._exact_above, self._mirrors.chunks(more_than=self._exact_below)
+        is_held = above is None or large <= above
         if wanted is None:
-            return Scope(state.generation, mirror=self._mirrors.whole(state, most_chunks=self._exact_below))
+            whole = self._mirrors.whole(state, most_chunks=self._exact_below)
+            if whole or is_held:
+                return Scope(state, mirror=whole)
         mirror = await self._mirrors.of(state)
-        return Scope(state.generation, wanted, mirror.table.passing(wanted), mirror)
+        among = mirror.table.passing(wanted) if wanted else None
+        return Scope(state, wanted, among, mirror, is_held)
 
     async def nearest(self, scope: Scope, vector: Vectors, *, top_k: int) -> list[Scored]:
         """The chunks in the scope that are nearest to a vector, best first; fewer than `top_k` when there are no more.
 
-        Raises VectorStoreUnavailable.
+        Raises VectorStoreUnavailable, where they are too many to be scored without it.
         """
+        try:
+            return await self._nearest(scope, vector, top_k)
+        except VectorStoreUnavailable:
+            mirror = scope.mirror or await self._mirrors.of(scope.state)
+            exact = await self._exact(replace(scope, mirror=mirror), vector, top_k)
+            if exact is None:
+                raise
+            return exact
+
+    async def _nearest(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored]:
         index = scope.generation.id
         if scope.among is None:
-            if scope.mirror and scope.mirror.matrix and scope.mirror.index == index:
-                return await scope.mirror.matrix.nearest(vector, top_k=top_k)
-            return await self._store.query(index, vector, top_k=top_k)
+            found = await self._exact(scope, vector, top_k) if scope.mirror else None
+            return await self._store.query(index, vector, top_k=top_k) if found is None else found
         if scope.is_empty:
             return []
         neighbours = math.ceil(SPARE * top_k / max(scope.among.share, 1e-9))
-        if scope.among.chunks <= self._exact_below or neighbours > MOST_NEIGHBOURS:
+        if scope.among.chunks <= self._exact_below or neighbours > MOST_NEIGHBOURS or not scope.is_held:
             exact = await self._exact(scope, vector, top_k)
             if exact is not None:
                 return exact
@@ -96,7 +122,7 @@ class Scoping:
     async def _exact(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored] | None:
         """None when too many vectors would have to be read from the catalogue."""
         mirror, wanted = scope.mirror, scope.wanted
-        assert mirror and wanted
+        assert mirror
         table, index = mirror.table, scope.generation.id
         mask = table.passing(wanted).mask  # of this moment, as the matrix's numbers are
         matrix = mirror.matrix if mirror.index == index else None
@@ -106,7 +132,10 @@ class Scoping:
         if table.chunks[missing].sum() > READ_CHUNKS:
             return None
         documents = [table.ids[ordinal] for ordinal in np.flatnonzero(missing)]
-        found = await matrix.best(vector, mask, top_k=top_k) if matrix else []
+        if matrix and wanted is None:
+            found = await matrix.nearest(vector, top_k=top_k)
+        else:
+            found = await matrix.best(vector, mask, top_k=top_k) if matrix else []
         if documents:
             ids, vectors = await self._db.ask(chunks.vectors, index, documents)
             read = [Scored(chunk_id, float(vectors[i] @ vector)) for i, chunk_id in enumerate(ids)]

@@ -14,6 +14,7 @@ import pytest
 from ingest.ports import Vectors
 from rag_api.backends.chroma import ROWS_A_DELETE, ROWS_A_WRITE, ChromaStore
 from rag_api.backends.http import open_caller
+from rag_api.backends.shards import ShardedStore
 from rag_api.core.ports import VectorStore
 from rag_api.errors import VectorStoreUnavailable
 from tests.fakes import MemoryVectorStore
@@ -21,13 +22,15 @@ from tests.fakes import MemoryVectorStore
 DIMENSION = 8
 
 
-@pytest.fixture(params=["memory", "chroma"])
+@pytest.fixture(params=["memory", "memory in shards", "chroma", "chroma in shards"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[VectorStore]:
-    if request.param == "memory":
-        yield MemoryVectorStore()
+    where, _, in_shards = request.param.partition(" in ")
+    if where == "memory":
+        yield ShardedStore(MemoryVectorStore(), rows=3) if in_shards else MemoryVectorStore()
         return
     async with open_caller(request.getfixturevalue("chroma_url"), timeout_s=30) as client:
-        yield ChromaStore(client, ef_search=200)
+        chroma = ChromaStore(client, ef_search=200)
+        yield ShardedStore(chroma, rows=40) if in_shards else chroma
 
 
 @pytest.fixture
@@ -175,6 +178,26 @@ async def test_ids_vectors_and_their_loss_can_be_asked_for(chroma_url: str, inde
         assert await store.ids(index) == set(ids)
         assert await store.nearest(index, many(120)) == pytest.approx([1.0] * 120, abs=1e-5)
         assert await store.lost(index, ["doc:1:0", "doc:9:0"]) == ["doc:9:0"]
+
+
+async def test_an_index_in_several_collections_is_whole(chroma_url: str, index: str) -> None:
+    async with open_caller(chroma_url, timeout_s=30) as client:
+        store = ShardedStore(ChromaStore(client, ef_search=200), rows=250)
+        rows = many(1_250)
+        ids = [f"doc:1:{i}" for i in range(len(rows))]
+        for at in range(0, len(rows), 50):
+            await store.upsert(index, ids[at : at + 50], rows[at : at + 50])
+        await store.delete(index, ids[10:20])
+        await store.upsert(index, ids[:5], rows[5:10])  # in a shard that is full
+        assert await store.count(index) == 1_240
+        assert await store.ids(index) == {*ids[:10], *ids[20:]}
+        assert await store.nearest(index, rows[20:]) == pytest.approx([1.0] * 1_230, abs=1e-5)
+        assert {one.chunk_id for one in await store.query(index, rows[7], top_k=2)} == {ids[2], ids[7]}
+        shards = [f"{index}.{number}" if number > 1 else index for number in range(1, 8)]
+        plain = ChromaStore(client, ef_search=200)
+        assert [await plain.count(shard) for shard in shards] == [240, 250, 250, 250, 250, 0, 0]
+        await store.drop(index)
+        assert [await plain.has(shard) for shard in shards] == [False] * 7
 
 
 async def test_a_store_that_is_away_is_unavailable(index: str) -> None:

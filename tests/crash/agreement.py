@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,18 @@ def await_rest(server: Server, within_s: float = 90) -> None:
 
 
 def vector_ids(url: str, generation_id: str) -> set[str]:
-    """By way of Chroma's own interface."""
+    """By way of Chroma's own interface, of all its collections with that name and a number."""
+    found: list[str] = []
     with httpx.Client(base_url=url, timeout=30) as http:
-        reply = http.get(f"{COLLECTIONS}/{generation_id}")
-        if reply.status_code == 404:
-            return set()
-        body = {"limit": 100_000, "include": []}
-        found = http.post(f"{COLLECTIONS}/{reply.raise_for_status().json()['id']}/get", json=body)
-        return set(found.raise_for_status().json()["ids"])
+        for number in count(1):
+            reply = http.get(f"{COLLECTIONS}/{generation_id}" + (f".{number}" if number > 1 else ""))
+            if reply.status_code == 404:
+                break
+            body = {"limit": 100_000, "include": []}
+            page = http.post(f"{COLLECTIONS}/{reply.raise_for_status().json()['id']}/get", json=body)
+            found += page.raise_for_status().json()["ids"]
+    assert len(found) == len(set(found)), "a chunk in two collections"
+    return set(found)
 
 
 def lexical_ids(home: Path, generation_id: str) -> set[str]:

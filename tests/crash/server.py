@@ -67,6 +67,8 @@ class Server:
             **self.env,
             RAG_HOME=str(self.home),
             RAG_RETRIEVAL__EXACT_BELOW="0",  # so that Chroma is asked
+            RAG_RETRIEVAL__EXACT_ABOVE="1000000",
+            RAG_CHROMA__SHARD_CHUNKS="400",
             PYTHONPATH=f"{HOOKS}{os.pathsep}{ROOT}",
             CRASH_ARMED=str(self.armed),
             CRASH_POINTS=",".join(self.points),

@@ -7,10 +7,12 @@ import pytest
 from ingest.documents import VersionKey, new_id
 from rag_api.backends.matrix import Matrix, MatrixFolder
 from rag_api.core.filters import Filter, parse_filter
+from rag_api.core.matrices import VersionVectors
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import collections, generations, scopes
 from rag_api.services import mirrors as module
-from rag_api.services.mirrors import Mirror, Mirrors
+from rag_api.services.mirror import Mirror
+from rag_api.services.mirrors import Mirrors
 from tests.services.library import DIMENSION, KnownLibrary, vector_of
 
 
@@ -82,7 +84,7 @@ async def test_more_documents_than_are_read_at_once(
 async def test_the_matrix_follows_what_is_published_replaced_and_deleted(
     known: KnownLibrary, matrices: MatrixFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "VERSIONS_A_STEP", 2)
+    monkeypatch.setattr("rag_api.services.mirror.VERSIONS_A_STEP", 2)
     mirrors = open_mirrors(known, matrices)
     await mirrors.catch_up()
     await settle(known)
@@ -159,7 +161,7 @@ async def test_a_matrix_of_another_time_begins_anew(known: KnownLibrary, tmp_pat
     stray = MatrixFolder(tmp_path / "matrix")
     matrix = await matrix_of(known, stray)
     other = np.stack([vector_of("another text") for _ in one.texts])
-    await matrix.append([module.VersionVectors(one.document_id, one.version, other)])
+    await matrix.append([VersionVectors(one.document_id, one.version, other)])
     await stray.close()
     matrices = MatrixFolder(tmp_path / "matrix")
     await open_mirrors(known, matrices).catch_up()

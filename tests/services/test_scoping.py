@@ -17,7 +17,7 @@ from rag_api.core.hits import Scored
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import generations
 from rag_api.db.database import Database
-from rag_api.errors import CollectionNotFound, InvalidFilter
+from rag_api.errors import CollectionNotFound, InvalidFilter, VectorStoreUnavailable
 from rag_api.services import scoping as module
 from rag_api.services.mirrors import Mirrors
 from rag_api.services.scoping import Scoping
@@ -85,28 +85,40 @@ async def assert_right(known: KnownLibrary, scoping: Scoping, wanted: Filter | N
 
 @asynccontextmanager
 async def opened(
-    folder: Path, catalogue: Path, *, exact_below: int
+    folder: Path,
+    catalogue: Path,
+    *,
+    exact_below: int,
+    exact_above: int | None = None,
+    store: CountingStore | None = None,
 ) -> AsyncIterator[tuple[KnownLibrary, Mirrors, Scoping]]:
     await asyncio.to_thread(shutil.copy, catalogue, folder / "known.db")
     db = Database(f"sqlite:///{folder / 'known.db'}")
-    store, matrices = CountingStore(), MatrixFolder(folder / "matrix")
+    store, matrices = store or CountingStore(), MatrixFolder(folder / "matrix")
     known = KnownLibrary(db, await new_collection(db), store)
     identity = EmbedderIdentity("tiny", "print", DIMENSION, 100)
     await db.change(generations.settle, known.row.generation_id, identity, "splitter")
     mirrors = Mirrors(db, matrices, documents=1_000, collections=9)
-    yield known, mirrors, Scoping(db, mirrors, store, exact_below=exact_below)
+    yield known, mirrors, Scoping(db, mirrors, store, exact_below=exact_below, exact_above=exact_above)
     await matrices.close()
     await db.close()
 
 
-@pytest.mark.parametrize("exact_below", [0, 4, 1_000])
+@pytest.mark.parametrize(("exact_below", "exact_above"), [(0, None), (4, None), (1_000, None), (0, 0), (2, 6)])
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(STEPS, FILTERS, READERS)
 async def test_whatever_comes_and_goes_a_scope_is_what_passes_now(
-    tmp_path_factory: pytest.TempPathFactory, empty_catalogue: Path, exact_below: int, steps: Any, raw: Any, groups: Any
+    tmp_path_factory: pytest.TempPathFactory,
+    empty_catalogue: Path,
+    exact_below: int,
+    exact_above: int | None,
+    steps: Any,
+    raw: Any,
+    groups: Any,
 ) -> None:
     folder = tmp_path_factory.mktemp("scoping")
-    async with opened(folder, empty_catalogue, exact_below=exact_below) as (known, mirrors, scoping):
+    opening = opened(folder, empty_catalogue, exact_below=exact_below, exact_above=exact_above)
+    async with opening as (known, mirrors, scoping):
         for action, first, *rest in [*steps, ("ask", raw, groups), ("ask", raw, None), ("ask", None, None)]:
             if action == "ask":
                 await assert_right(known, scoping, parse_filter(first), rest[0])
@@ -125,6 +137,54 @@ async def asked(
     of = {one.document_id: source for source, one in known.held.items()}
     found = await scoping.nearest(scope, QUESTION, top_k=top_k)
     return [of[one.chunk_id.partition(":")[0]] for one in found]
+
+
+class AwayStore(CountingStore):
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+        raise VectorStoreUnavailable("Chroma can't be reached; it may be starting: try again in a moment")
+
+
+@pytest.mark.parametrize("raw", [None, {"even": {"$in": [True, False]}}, {"even": True}])
+@pytest.mark.parametrize("is_mirrored", [True, False])
+async def test_while_the_vector_index_is_away_what_can_be_scored_without_it_is(
+    tmp_path: Path,
+    empty_catalogue: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raw: dict[str, Any] | None,
+    is_mirrored: bool,
+) -> None:
+    monkeypatch.setattr(module, "READ_CHUNKS", 21)
+    async with opened(tmp_path, empty_catalogue, exact_below=0, store=AwayStore()) as (known, mirrors, scoping):
+        for i in range(20):
+            await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
+        if is_mirrored:
+            await mirrors.catch_up()
+        wanted = parse_filter(raw)
+        expected = known.nearest(QUESTION, known.passing(wanted, None), 8)
+        scope = await scoping.scope("faq", wanted, None)
+        assert [one.chunk_id for one in await scoping.nearest(scope, QUESTION, top_k=8)] == expected
+        for i in range(44):
+            await known.publish(f"new {i}", {"even": i % 2 == 0}, count=1)
+        with pytest.raises(VectorStoreUnavailable, match="Chroma can't be reached"):
+            await asked(known, scoping, raw, top_k=8)
+
+
+@pytest.mark.parametrize("raw", [None, {"even": {"$in": [True, False]}}])
+async def test_more_chunks_than_the_vector_index_has_in_memory_are_scored_without_it(
+    tmp_path: Path, empty_catalogue: Path, raw: dict[str, Any] | None
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=2, exact_above=20) as (known, mirrors, scoping):
+        assert isinstance(known.store, CountingStore)
+        for i in range(20):
+            await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
+        await mirrors.catch_up()
+        assert len(await asked(known, scoping, raw, top_k=8)) == 8 and len(known.store.asked) == 1
+        await known.publish("one more", {"even": False}, count=1)
+        await mirrors.catch_up()
+        expected = known.nearest(QUESTION, known.passing(None, None), 8)
+        scope = await scoping.scope("faq", parse_filter(raw), None)
+        assert [one.chunk_id for one in await scoping.nearest(scope, QUESTION, top_k=8)] == expected
+        assert len(known.store.asked) == 1
 
 
 async def test_few_chunks_are_scored_without_the_vector_index(tmp_path: Path, empty_catalogue: Path) -> None:

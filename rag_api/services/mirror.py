@@ -1,0 +1,73 @@
+"""What a process keeps of one collection beside the catalogue (`mirrors`)."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import islice
+
+from rag_api.core.filter_table import FilterTable
+from rag_api.core.matrices import Matrix, VersionVectors
+from rag_api.db.scopes import BEFORE_ALL, Change
+
+VERSIONS_A_STEP = 100
+CHUNKS_A_STEP = 1_000
+
+
+class Mirror:
+    def __init__(self) -> None:
+        self.table = FilterTable()
+        self.matrix: Matrix | None = None
+        self.index = ""  # the generation that the matrix is of
+        self.seen = -1
+        self.place = BEFORE_ALL
+        self.asked = 0
+        self.has_missed = False  # a deletion, of which nothing can be read any more
+        self.lock = asyncio.Lock()
+        self.versions: dict[str, int] = {}
+        self.lacking: dict[str, int] = {}  # documents whose current version the matrix does not have
+        self.leaving: set[str] = set()  # versions that it need not have any more
+
+    def take(self, change: Change) -> None:
+        before = self.versions.pop(change.document_id, None)
+        if before is not None and (change.seen is None or before != change.version):
+            self.leaving.add(f"{change.document_id}:{before}")
+        self.lacking.pop(change.document_id, None)
+        if change.seen is None:
+            self.table.drop(change.document_id)
+            return
+        ordinal = self.table.put(change.document_id, change.seen, chunks=change.chunks)
+        self.versions[change.document_id] = change.version
+        if self.matrix is None or self.matrix.own({f"{change.document_id}:{change.version}": ordinal}):
+            self.lacking[change.document_id] = change.version
+
+    def attach(self, matrix: Matrix, index: str) -> None:
+        """A matrix, with what it has already."""
+        self.matrix, self.index = matrix, index
+        current = {f"{document_id}:{version}": document_id for document_id, version in self.versions.items()}
+        unknown = matrix.own({name: self.table.ordinals[document_id] for name, document_id in current.items()})
+        self.lacking = {current[name]: self.versions[current[name]] for name in unknown}
+        self.leaving = matrix.versions().keys() - current.keys()
+
+    def some_lacking(self) -> list[tuple[str, int]]:
+        """The next versions that the matrix should get; they are not lacking any more."""
+        some: list[tuple[str, int]] = []
+        chunks = 0
+        for document_id, version in islice(self.lacking.items(), VERSIONS_A_STEP):
+            some.append((document_id, version))
+            chunks += int(self.table.chunks[self.table.ordinals[document_id]])
+            if chunks >= CHUNKS_A_STEP:
+                break
+        for document_id, _ in some:
+            del self.lacking[document_id]
+        return some
+
+    def own(self, appended: Sequence[VersionVectors]) -> None:
+        """What came into the matrix counts, unless it has been replaced meanwhile."""
+        assert self.matrix
+        owners: dict[str, int] = {}
+        for one in appended:
+            name = f"{one.document_id}:{one.version}"
+            if self.versions.get(one.document_id) == one.version:
+                owners[name] = self.table.ordinals[one.document_id]
+            else:
+                self.leaving.add(name)
+        self.matrix.own(owners)
