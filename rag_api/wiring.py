@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.sandbox import Limits, ParserPool
-from rag_api.backends.chroma import ChromaStore
 from rag_api.backends.disk import DiskUse
 from rag_api.backends.doorbell import Doorbell
-from rag_api.backends.embedders import EmbeddingsClients
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
-from rag_api.backends.http import open_caller
-from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.process_table import ProcessTable
 from rag_api.backends.reports import ReportFiles
-from rag_api.backends.shards import ShardedStore
-from rag_api.core.ports import LanguageModel, VectorStore
+from rag_api.core.ports import LanguageModel
 from rag_api.db.database import Database
 from rag_api.services.answerer import Answerer, AnswererOptions
 from rag_api.services.comparing import Comparer
@@ -52,10 +47,10 @@ from rag_api.wiring_endpoints import is_extractive
 from rag_api.wiring_models import in_order, open_judge, open_lineups, open_models
 from rag_api.wiring_prompts import language_window, load_prompts
 from rag_api.wiring_retrieval import open_gatekeeper, open_retriever
+from rag_api.wiring_stores import open_stores
 
 SQLITE = "sqlite:///"
 PATIENCE_S = 60.0
-EMBED_S = 60.0
 LOG_CACHE_KB = 2_000  # what is written to the log of answers is seldom read
 
 
@@ -88,19 +83,10 @@ class WorkerServices:
     upkeep: Upkeep
 
 
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    db: Database
-    files: FileStore
-    embedders: EmbeddingsClients
-    vectors: VectorStore
-    lexical: TantivyIndex
-
-
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(settings, stack)
+        stores = await open_stores(settings, stack)
         answers = settings.answers
         answer_log = Database(settings.answer_log, cache_kb=LOG_CACHE_KB)
         stack.push_async_callback(answer_log.close)
@@ -150,7 +136,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(settings, stack)
+        stores = await open_stores(settings, stack)
         options = settings.ingest
         parsers = ParserPool(
             Limits(
@@ -202,25 +188,6 @@ async def open_writer(settings: Settings) -> AsyncIterator[LanguageModel | None]
         yield None if is_extractive(settings) else in_order(await open_models(settings, stack))
 
 
-async def _open_stores(settings: Settings, stack: AsyncExitStack) -> _Stores:
-    db = Database(settings.database)
-    stack.push_async_callback(db.close)
-    lexical = TantivyIndex(settings.home / "lexical")
-    stack.push_async_callback(lexical.close)
-    chroma = await stack.enter_async_context(
-        open_caller(
-            settings.chroma.url, timeout_s=settings.chroma.timeout_s, api_key=settings.chroma.api_key.get_secret_value()
-        )
-    )
-    return _Stores(
-        db,
-        FileStore(settings.home / "files"),
-        await _open_embedders(settings, stack),
-        ShardedStore(ChromaStore(chroma, ef_search=settings.chroma.ef_search), rows=settings.chroma.shard_chunks),
-        lexical,
-    )
-
-
 def _disk(settings: Settings) -> DiskUse:
     home, databases = settings.home, {"catalogue": settings.database, "answers": settings.answer_log}
     places: dict[str, Path | None] = {name: home / name for name in ("files", "lexical", "chroma", "evaluations")}
@@ -232,13 +199,3 @@ def _disk(settings: Settings) -> DiskUse:
 
 def _doorbell(settings: Settings) -> Doorbell:
     return Doorbell(settings.home / "run" / "doorbell")
-
-
-async def _open_embedders(settings: Settings, stack: AsyncExitStack) -> EmbeddingsClients:
-    """`unix:/path` is the embedder process on this machine, anything else an OpenAI-compatible base URL."""
-    url, socket = settings.embedder.url, None
-    if url.startswith("unix:"):
-        url, socket = "http://embedder/v1/", url.removeprefix("unix:")
-    api_key = settings.embedder.api_key.get_secret_value()
-    caller = await stack.enter_async_context(open_caller(url, timeout_s=EMBED_S, unix_socket=socket, api_key=api_key))
-    return EmbeddingsClients(caller, default=settings.embedder.model, cache=settings.home / "cache")
