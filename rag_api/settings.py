@@ -35,7 +35,7 @@ class ChromaSettings(BaseModel):
     ef_search: int = Field(200, ge=10, description="how widely the vector index is searched")
     shard_chunks: int = Field(65_536, ge=0, description="chunks of an index in one Chroma collection; 0: all")
     memory_bytes: int = Field(
-        512 * 1024**2, ge=0, description="of an own Chroma, at which it lets go of what nobody asks for; 0: no limit"
+        384 * 1024**2, ge=0, description="of an own Chroma, at which it lets go of what nobody asks for; 0: no limit"
     )
     timeout_s: float = Field(30, gt=0)
 

@@ -33,7 +33,7 @@ TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLL_S = 0.5
 TELL_S = 0.1
-CHROMA_AT_REST_BYTES, CHROMA_CHUNK_BYTES = 128 * 1024**2, 2048
+CHROMA_AT_REST_BYTES, CHROMA_CHUNK_BYTES = 64 * 1024**2, 2048
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some; kernels are kept for
 # each shape that was ever seen, which took 0.4 GB to save 2 % of the time, unless there is a limit to their number
 EMBEDDER_ENV = {
