@@ -16,7 +16,8 @@ class MemoryVectorStore:
     def __init__(self) -> None:
         self._indexes: dict[str, dict[str, Vectors]] = {}
 
-    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
+        assert not (are_new and self._indexes.get(index, {}).keys() & ids)
         if ids:
             self._indexes.setdefault(index, {}).update(zip(ids, vectors, strict=True))
 

@@ -37,7 +37,7 @@ class ChromaStore:
         self._queries: dict[str, SharedCalls[tuple[Vectors, int], list[Scored]]] = {}
         self._writing = asyncio.Lock()
 
-    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
         async with self._writing:
             for at in range(0, len(ids), ROWS_A_WRITE):
                 rows = slice(at, at + ROWS_A_WRITE)

@@ -3,7 +3,8 @@
 Purpose: Chroma keeps a collection in memory as a whole as soon as it is written to or asked, 2 KB a chunk; of an index
 in several collections it can let go those that nobody needs at the moment.
 Mechanism: the first shard has the name of the index, the others a number after it. Rows go to the last shard that has
-any until it is full, except those whose ids another one has already. Questions go to all shards at once.
+any until it is full, except those whose ids another one has already; as looking for them has Chroma read every shard,
+nobody looks for new ones. Questions go to all shards at once.
 Several processes: a shard is made when the one before it is half full, and every process looks for the next one at
 most `LOOK_S` after the last time; so nobody asks without one that has rows, unless half a shard is filled in less time.
 Does not promise: that a shard is never a little larger than `rows`, or that what was deleted leaves room for others.
@@ -66,11 +67,11 @@ class ShardedStore:
         self._indexes: dict[str, _Shards] = {}
         self._writing = asyncio.Lock()
 
-    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
         async with self._writing:
             shards = await self._filling(index)
             left = list(range(len(ids)))
-            for name in shards.names[: shards.filling]:
+            for name in [] if are_new else shards.names[: shards.filling]:
                 present = await self._store.present(name, [ids[i] for i in left])
                 await self._write(name, ids, vectors, [i for i in left if ids[i] in present])
                 left = [i for i in left if ids[i] not in present]

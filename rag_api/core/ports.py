@@ -58,7 +58,9 @@ class VectorStore(Protocol):
     All calls raise VectorStoreUnavailable when it can't be reached, and VectorStoreBroken when it is there and fails.
     """
 
-    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None: ...
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
+        """`are_new`: none of the ids is there yet, so nobody need look."""
+        ...
 
     async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
         """The nearest ids by cosine similarity, best first."""

@@ -36,9 +36,9 @@ def text_hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-async def write(db: Connection, items: Sequence[EmbeddedChunk]) -> None:
-    """The same chunk again replaces itself."""
-    await forget(db, [(item.version, item.chunk.index) for item in items])
+async def write(db: Connection, items: Sequence[EmbeddedChunk]) -> bool:
+    """The same chunk again replaces itself. Whether all of them are new."""
+    replaced = await forget(db, [(item.version, item.chunk.index) for item in items])
     await db.execute(
         insert(chunks),
         [
@@ -58,10 +58,11 @@ async def write(db: Connection, items: Sequence[EmbeddedChunk]) -> None:
             for item in items
         ],
     )
+    return replaced == 0
 
 
-async def forget(db: Connection, gone: Sequence[tuple[VersionKey, int]]) -> None:
-    """Removes chunks by their versions and indexes."""
+async def forget(db: Connection, gone: Sequence[tuple[VersionKey, int]]) -> int:
+    """Removes chunks by their versions and indexes. How many there were; -1 where the database does not tell."""
     is_same = and_(
         chunks.c.generation_id == bindparam("of_generation"),
         chunks.c.document_id == bindparam("of_id"),
@@ -72,7 +73,7 @@ async def forget(db: Connection, gone: Sequence[tuple[VersionKey, int]]) -> None
         {"of_generation": key.generation_id, "of_id": key.document_id, "of_version": key.version, "of_index": index}
         for key, index in gone
     ]
-    await db.execute(delete(chunks).where(is_same), keys)
+    return int((await db.execute(delete(chunks).where(is_same), keys)).rowcount)
 
 
 async def published(

@@ -65,12 +65,12 @@ class CatalogueSink:
             await self._index(items)
 
     async def _index(self, items: Sequence[EmbeddedChunk]) -> None:
-        alive = await self._db.change(_write_living, items)
+        alive, are_new = await self._db.change(_write_living, items)
         items = [item for item in items if item.version in alive]
         for generation_id, mine in by_generation(items).items():
             ids = [item.version.chunk_id(item.chunk.index) for item in mine]
             vectors = np.stack([item.vector for item in mine])
-            both = (self._write_words(generation_id, mine), self._upsert(generation_id, ids, vectors))
+            both = (self._write_words(generation_id, mine), self._upsert(generation_id, ids, vectors, are_new))
             for result in await asyncio.gather(*both, return_exceptions=True):
                 if isinstance(result, BaseException):
                     raise result
@@ -87,8 +87,11 @@ class CatalogueSink:
 
         await patiently(write, patience_s=self._patience_s)
 
-    async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors) -> None:
-        await patiently(lambda: self._store.upsert(generation_id, ids, vectors), patience_s=self._patience_s)
+    async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors, are_new: bool) -> None:
+        async def upsert() -> None:
+            await self._store.upsert(generation_id, ids, vectors, are_new=are_new)
+
+        await patiently(upsert, patience_s=self._patience_s)
 
     async def _take_back(self, given_up: Sequence[tuple[VersionKey, int]]) -> None:
         """From both indexes, then from the catalogue."""
@@ -115,12 +118,11 @@ class CatalogueSink:
             return await self._db.change(_publish, counts)
 
 
-async def _write_living(db: Connection, items: Sequence[EmbeddedChunk]) -> set[VersionKey]:
-    """Writes the chunks of those versions that may yet be seen, which are given."""
+async def _write_living(db: Connection, items: Sequence[EmbeddedChunk]) -> tuple[set[VersionKey], bool]:
+    """Writes the chunks of those versions that may yet be seen, which are given. Whether no index can have them yet."""
     alive = await indexes.alive(db, {item.version for item in items})
-    if living := [item for item in items if item.version in alive]:
-        await chunks.write(db, living)
-    return alive
+    living = [item for item in items if item.version in alive]
+    return alive, await chunks.write(db, living) if living else True
 
 
 async def _publish(db: Connection, counts: Mapping[VersionKey, int]) -> set[VersionKey]:

@@ -121,9 +121,8 @@ class Reconciler:
         chunks = await self._db.ask(indexes.some, generation_id, ids)
         if chunks:
             vectors = np.stack([item.vector for item in chunks])
-            await self._store.upsert(
-                generation_id, [item.version.chunk_id(item.chunk.index) for item in chunks], vectors
-            )
+            ids = [item.version.chunk_id(item.chunk.index) for item in chunks]
+            await self._store.upsert(generation_id, ids, vectors, are_new=True)
 
     async def announce(self) -> None:
         """Says of all generations that their vectors are to be rebuilt, before they are gone."""
@@ -140,9 +139,8 @@ class Reconciler:
         done = 0
         async for chunks in indexes.everything(self._db, generation_id, limit=ROWS_A_STEP):
             vectors = np.stack([item.vector for item in chunks])
-            await self._store.upsert(
-                generation_id, [item.version.chunk_id(item.chunk.index) for item in chunks], vectors
-            )
+            ids = [item.version.chunk_id(item.chunk.index) for item in chunks]
+            await self._store.upsert(generation_id, ids, vectors, are_new=True)
             done += len(chunks)
             await self._note(generation_id, done, max(total, done))
         await self._note(generation_id, None, None)

@@ -60,8 +60,9 @@ async def test_cut_or_not_an_index_holds_the_same(rows: int, steps: Sequence[tup
     for action, who, ids, seed in steps:
         match action:
             case "upsert":
+                are_new = not await whole.present(INDEX, ids)
                 for store in (processes[who], whole):
-                    await store.upsert(INDEX, ids, vectors(len(ids), seed))
+                    await store.upsert(INDEX, ids, vectors(len(ids), seed), are_new=are_new)
             case "delete":
                 for store in (processes[who], whole):
                     await store.delete(INDEX, ids)
@@ -98,6 +99,17 @@ async def test_the_same_rows_again_are_no_reason_for_another_shard() -> None:
     assert [len(ids) for ids in (await shards_of(below)).values()] == [3, 0]
 
 
+async def test_nobody_looks_for_rows_that_are_new() -> None:
+    below = LookingStore()
+    store = ShardedStore(below, rows=2)
+    for i in range(6):
+        await store.upsert(INDEX, [IDS[i]], vectors(1, i), are_new=True)
+    assert below.looked_in == []
+    await store.upsert(INDEX, IDS[:1], vectors(1, 9))
+    assert below.looked_in == [INDEX, f"{INDEX}.2", f"{INDEX}.3"]
+    assert await store.count(INDEX) == 6
+
+
 async def test_a_process_looks_for_shards_of_others_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 1.0)
     below, now = LookingStore(), 100.0
@@ -111,10 +123,15 @@ class LookingStore(MemoryVectorStore):
     def __init__(self) -> None:
         super().__init__()
         self.looked_for: list[str] = []
+        self.looked_in: list[str] = []
 
     async def has(self, index: str) -> bool:
         self.looked_for.append(index)
         return await super().has(index)
+
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        self.looked_in.append(index)
+        return await super().present(index, ids)
 
 
 async def test_a_shard_that_comes_while_a_question_is_under_way_is_asked_as_well() -> None:

@@ -39,6 +39,13 @@ def has_ended(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+ASKS_CHROMA = {
+    "RAG_RETRIEVAL__EXACT_BELOW": "0",
+    "RAG_RETRIEVAL__EXACT_ABOVE": "1000000",
+    "RAG_CHROMA__SHARD_CHUNKS": "400",
+}
+
+
 @dataclass
 class Server:
     home: Path
@@ -64,11 +71,8 @@ class Server:
 
     def start(self) -> None:
         env = clean_env(
-            **self.env,
+            **(ASKS_CHROMA | self.env),
             RAG_HOME=str(self.home),
-            RAG_RETRIEVAL__EXACT_BELOW="0",  # so that Chroma is asked
-            RAG_RETRIEVAL__EXACT_ABOVE="1000000",
-            RAG_CHROMA__SHARD_CHUNKS="400",
             PYTHONPATH=f"{HOOKS}{os.pathsep}{ROOT}",
             CRASH_ARMED=str(self.armed),
             CRASH_POINTS=",".join(self.points),

@@ -31,7 +31,11 @@ def embedder() -> Iterator[CountingEmbedder]:
 
 @pytest.fixture(scope="module")
 def settings(embedder: CountingEmbedder) -> dict[str, str]:
-    return {"RAG_EMBEDDER__URL": embedder.url, "RAG_CHUNKS__MAX_TOKENS": "64"}
+    return {
+        "RAG_EMBEDDER__URL": embedder.url,
+        "RAG_CHUNKS__MAX_TOKENS": "64",
+        "RAG_CHROMA__SHARD_CHUNKS": "1050",  # Chroma writes the vectors' files after a thousand rows
+    }
 
 
 @pytest.fixture(scope="module")

@@ -40,11 +40,11 @@ class Store(MemoryVectorStore):
         self.meanwhile: Callable[[], Awaitable[Any]] | None = None
         self.upserts = 0
 
-    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors) -> None:
+    async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
         self.upserts += 1
         if self.meanwhile:
             await self.meanwhile()
-        await super().upsert(index, ids, vectors)
+        await super().upsert(index, ids, vectors, are_new=are_new)
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         self.cut("vectors deleted")
