@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
@@ -114,11 +115,11 @@ class Arriving(Protocol):
 
 def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
     """httpx asks four generators for each piece, one inside the other; a plain body of our transport asks aiohttp."""
-    found: Arriving | None = response.extensions.get(ARRIVING)
+    found: AiohttpResponseStream | None = response.extensions.pop(ARRIVING, None)
     if found is None or not is_plain:
         return _Pieces(response, is_plain=is_plain)
     response.stream = httpx.ByteStream(b"")  # httpx's own refers to the response: a cycle, with the request in it
-    return found
+    return _Content(found)
 
 
 class _Pieces:
@@ -134,11 +135,26 @@ class _Pieces:
 
 
 class _Content:
-    """Holds nothing of the request, nor what httpx makes of the response: many may wait long."""
+    """Holds nothing of the request, and of the response only the connection that its body comes on: many may wait long.
+
+    A request whose own body is still being sent keeps all.
+    """
 
     def __init__(self, stream: AiohttpResponseStream) -> None:
-        self._content = stream._aiohttp_response.content
-        self.close = stream.aclose
+        response = stream._aiohttp_response
+        self._content = response.content
+        self._stream = stream if response._writer else None
+        self._connection: Connection | None = None
+        if not self._stream and response._connection:
+            self._connection, response._connection = response._connection, None
+            self._content._eof_callbacks.remove(response._response_eof)
+            self._content.on_eof(self._connection.release)
+
+    async def close(self) -> None:
+        if self._stream:
+            await self._stream.aclose()
+        elif self._connection:
+            self._connection.release()  # which closes it where not all has come
 
     async def read(self) -> bytes:
         try:
@@ -168,8 +184,7 @@ class _Transport(AiohttpTransport):
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        stream = cast(AiohttpResponseStream, response.stream)
-        response.extensions[ARRIVING] = _Content(stream)
+        response.extensions[ARRIVING] = response.stream
         return response
 
 
