@@ -26,7 +26,7 @@ serve: $(VENV)/.runtime
 	@exec $(BIN)/rag serve --host $(HOST) --port $(PORT) --samples data/samples
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 check: format lint types layers test
 

@@ -11,7 +11,6 @@ from rag_api.backends.doorbell import Doorbell
 from rag_api.backends.fetch import Fetcher, FetchLimits, Reach
 from rag_api.backends.files import FileStore
 from rag_api.backends.process_table import ProcessTable
-from rag_api.backends.reports import ReportFiles
 from rag_api.core.ports import LanguageModel
 from rag_api.db.database import Database
 from rag_api.services.answerer import Answerer, AnswererOptions
@@ -46,6 +45,7 @@ from rag_api.wiring_answers import Wires, answer_cache, make_runs, open_wires
 from rag_api.wiring_endpoints import is_extractive
 from rag_api.wiring_models import in_order, open_judge, open_lineups, open_models
 from rag_api.wiring_prompts import language_window, load_prompts
+from rag_api.wiring_reports import report_files
 from rag_api.wiring_retrieval import open_gatekeeper, open_retriever
 from rag_api.wiring_stores import open_stores
 
@@ -168,10 +168,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
             db, files, labours, IngestorOptions(options.jobs, options.attempts, options.lease_s), _doorbell(settings)
         )
         yield WorkerServices(ingestor, upkeep)
-
-
-def report_files(settings: Settings) -> ReportFiles:
-    return ReportFiles(settings.home / "evaluations")
 
 
 def make_fetcher(settings: Settings) -> Fetcher:

@@ -9,7 +9,13 @@ import pytest
 
 from tests.processes import Backends, Service, start_backends
 
+LONG = {"crash", "golden", "live", "pages", "web"}
 EVAL = Path(__file__).parent.parent.parent / "shared" / "eval"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start processes come first, so that no tester is alone with a long one at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -27,8 +33,21 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def shared_service(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`rag serve` for all modules whose tests keep to collections of their own."""
+    with Service.start(tmp_path_factory.mktemp("home"), backends.env) as started:
+        yield started
+
+
 @pytest.fixture(scope="module")
-def service(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """`rag serve` with no language model, on a home that this module's tests share."""
+def service(
+    request: pytest.FixtureRequest, backends: Backends, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """`rag serve` with no language model: the shared one in modules that say SHARES_SERVICE, else on a home that this
+    module's tests share."""
+    if getattr(request.module, "SHARES_SERVICE", False):
+        yield request.getfixturevalue("shared_service")
+        return
     with Service.start(tmp_path_factory.mktemp("home"), backends.env) as started:
         yield started

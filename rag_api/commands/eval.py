@@ -19,7 +19,7 @@ from rag_api.evaluation.report import Report
 from rag_api.evaluation.table import print_report
 from rag_api.settings import Settings, load_settings
 from rag_api.terminal import err, out, progress_bars
-from rag_api.wiring import report_files
+from rag_api.wiring_reports import report_files
 
 LINES = 10  # of progress where there is no terminal
 

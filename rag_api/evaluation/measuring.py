@@ -19,7 +19,6 @@ from rag_api.evaluation.questions import Question
 from rag_api.evaluation.report import FLATTERS, PHRASED, Report, make_report
 from rag_api.home import serving
 from rag_api.settings import Settings
-from rag_api.wiring import open_writer
 
 Tell = Callable[[str, int, int], None]  # what, done, of how many
 ANSWER_S = 300.0
@@ -144,6 +143,8 @@ def _questions(plan: Plan, wanted: Wanted, settings: Settings, client: Client, t
 
 async def _phrased(material: Sequence[Material], wanted: Wanted, settings: Settings, tell: Tell) -> Phrased | None:
     """None without a language model."""
+    from rag_api.wiring import open_writer
+
     async with open_writer(settings) as model:
         if model is None:
             return None

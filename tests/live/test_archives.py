@@ -4,6 +4,8 @@ from tests.ingest.packed import sheet as rows
 from tests.ingest.packed import xlsx, zipped
 from tests.processes import Service
 
+SHARES_SERVICE = True
+
 
 def test_the_files_of_an_archive_are_documents_of_their_own(service: Service) -> None:
     collection = service.collection("packed")

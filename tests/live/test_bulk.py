@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.processes import Service
 
+SHARES_SERVICE = True
+
 
 def lines(count: int) -> bytes:
     rows = ({"id": f"d{i}", "text": f"Buoy number {i} lies off the northern point."} for i in range(count))

@@ -7,6 +7,8 @@ import subprocess
 
 from tests.processes import BIN, Service, clean_env
 
+SHARES_SERVICE = True
+
 
 def rag(service: Service, *args: str) -> subprocess.CompletedProcess[str]:
     env = clean_env(RAG_HOME=str(service.home))

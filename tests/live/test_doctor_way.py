@@ -19,6 +19,8 @@ from tests.cutting_proxy import cutting_proxy
 from tests.processes import BIN, Backends, Service, clean_env
 from tests.web_server import Reply, serve_site
 
+SHARES_SERVICE = True
+
 START_S = 20.0
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 CONF = """

@@ -12,6 +12,8 @@ import pytest
 
 from tests.processes import Backends, Service, sent
 
+SHARES_SERVICE = True
+
 HANDBOOK = b"# Handbook\n\n## Leave\n\nEverybody has 27 days of leave a year.\n\n## Pay\n\nWages come on the 25th.\n"
 MINIMAL_PDF = b"""%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj

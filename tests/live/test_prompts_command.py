@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tests.processes import BIN, ROOT, Service, clean_env
 
+SHARES_SERVICE = True
+
 QUESTION = "When does the bakery open?"
 
 

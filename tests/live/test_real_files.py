@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import EVAL
 from tests.processes import Service
 
+SHARES_SERVICE = True
+
 FOLDER = EVAL / "docs"
 ENTRIES: list[dict[str, Any]] = (
     json.loads((FOLDER / "manifest.json").read_text("utf-8")) if (FOLDER / "manifest.json").exists() else []

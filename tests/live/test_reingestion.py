@@ -4,6 +4,8 @@ from typing import Any
 
 from tests.processes import Service
 
+SHARES_SERVICE = True
+
 TEXT = b"# Lights\n\nThe lighthouse keeper is Bram Oosterhuis.\n"
 
 
@@ -14,7 +16,7 @@ def only_document(service: Service, collection: str) -> tuple[str, dict[str, Any
 
 
 def test_the_same_bytes_become_a_next_version_with_what_was_said_of_them(service: Service) -> None:
-    name = service.collection("again")
+    name = service.collection("bytes-again")
     service.ingest(name, {"lights.md": TEXT}, metadata='{"year": 2019}', acl='["crew"]', title="Lights of the coast")
     path, first = only_document(service, name)
     service.http.patch(path, json={"title": "Coast lights"}).raise_for_status()

@@ -12,6 +12,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from tests.pages.conftest import Tabs
 from tests.processes import Service
 
+SHARES_SERVICE = True
+
 DRAW = """async ([texts, steps]) => {
     const main = document.querySelector("script[type=module]").src;
     const { MarkdownView } = await import(main.replace("chat/main.js", "markdown/view.js"));

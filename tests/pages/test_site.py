@@ -10,6 +10,8 @@ import httpx
 from rag_api.web.site import PAGES
 from tests.processes import ROOT, Service
 
+SHARES_SERVICE = True
+
 
 def page(service: Service, path: str = "/") -> httpx.Response:
     return service.http.get(path).raise_for_status()
