@@ -26,8 +26,10 @@ JOB_S = 60.0
 
 
 def clean_env(**changes: str) -> dict[str, str]:
-    """This environment without its own RAG_ settings. Answers are made anew, as tests ask the same questions."""
+    """This environment without its own RAG_ settings. Answers are made anew, as tests ask the same questions; modules
+    are compiled once, not in each of some hundred processes."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
+    mine.pop("PYTHONDONTWRITEBYTECODE", None)
     return mine | {"RAG_ANSWERS__CACHE": "off"} | changes
 
 
