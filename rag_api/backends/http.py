@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -147,7 +147,8 @@ class _Content:
         self._connection: Connection | None = None
         if not self._stream and response._connection:
             self._connection, response._connection = response._connection, None
-            self._content._eof_callbacks.remove(response._response_eof)
+            with suppress(ValueError):  # it is not there where the connection was lost at once
+                self._content._eof_callbacks.remove(response._response_eof)
             self._content.on_eof(self._connection.release)
 
     async def close(self) -> None:
