@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from rag_api import __version__, telemetry
+from rag_api import __version__, garbage, telemetry
 from rag_api.core.principals import ADMIN
 from rag_api.db.database import migrate
 from rag_api.errors import NothingAccepted
@@ -59,8 +58,7 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
             if samples:
                 await queue_samples(services.library, samples)
             services.health.starting = ""
-            gc.collect()
-            gc.freeze()  # what is there now stays: walking it took the collector 0.1 s, and every stream waited
+            garbage.settle()
             yield
 
     app = FastAPI(

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import gc
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from rag_api import telemetry
+from rag_api import garbage, telemetry
 from rag_api.backends.batching import Batcher
 from rag_api.backends.cross_encoder import CrossEncoderModel
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
@@ -189,6 +188,7 @@ def _json(body: dict[str, Any], status: int = 200) -> Response:
 
 def main() -> None:
     """`python -m rag_api.embedder SOCKET`. Ends with status 3 and a sentence when the model can't be loaded."""
+    garbage.wait()
     settings = load_settings()
     telemetry.configure_logging(process="embedder", level=settings.log_level, as_json=settings.log_json)
     chosen = settings.embedder
@@ -198,8 +198,7 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
     app = Embeddings(model, chosen).app(Rankings(settings.reranker))
-    gc.collect()
-    gc.freeze()  # torch alone is a million objects, and every question waited while they were walked
+    garbage.settle()
     uvicorn.run(
         app,
         uds=sys.argv[1],

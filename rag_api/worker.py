@@ -1,11 +1,10 @@
 """The ingestion worker process."""
 
 import asyncio
-import gc
 import os
 import signal
 
-from rag_api import telemetry
+from rag_api import garbage, telemetry
 from rag_api.settings import Settings, load_settings
 from rag_api.wiring import open_worker
 
@@ -19,7 +18,7 @@ async def work(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
     async with open_worker(settings) as services:
-        gc.freeze()  # what is there now stays: it need not be walked again and again
+        garbage.settle()
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(services.ingestor.run()),
             asyncio.create_task(services.upkeep.run()),
