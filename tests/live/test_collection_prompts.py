@@ -7,6 +7,8 @@ import pytest
 from tests.fake_llm import FakeLanguageModel, fake_language_model
 from tests.processes import Backends, Service
 
+SHARES_SERVICE = True
+
 QUESTION = "When does the bakery open?"
 OWN = {"answer.system.md": "Answer like a sailor.{% if instructions %} {{ instructions }}{% endif %}"}
 

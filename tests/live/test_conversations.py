@@ -9,6 +9,8 @@ import pytest
 from tests.fake_llm import FakeLanguageModel, fake_language_model, hangs, refuses, says
 from tests.processes import Backends, Service
 
+SHARES_SERVICE = True
+
 DOCUMENTS = {
     "bakery.txt": b"The Oslo bakery opens at six in the morning. In winter the Oslo bakery opens at eight.",
     "library.txt": b"The Bergen library opens at ten. In winter the Bergen library is closed on Mondays.",

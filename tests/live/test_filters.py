@@ -6,6 +6,8 @@ import pytest
 
 from tests.processes import Backends, Service
 
+SHARES_SERVICE = True
+
 COLLECTION = "harbour"
 FILES = {f"{i}.txt": f"Notice {i}: the ferry waits at pier {i}.".encode() for i in range(4)}
 MODES = ("hybrid", "dense", "lexical")

@@ -11,6 +11,8 @@ from tests.fake_llm import FakeLanguageModel, fake_language_model, says
 from tests.models import make_smaller_model
 from tests.processes import Backends, Service
 
+SHARES_SERVICE = True
+
 TEXT = b"The bakery opens at six. It sells rye bread and poppy seed cake. Ask for Olga Brandt, who owns it."
 INSIDE = "When does the bakery open?"
 OUTSIDE = "How do I descale an espresso machine?"

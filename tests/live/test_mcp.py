@@ -18,6 +18,8 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.fake_llm import FakeLanguageModel, fake_language_model, hangs, refuses, says
 from tests.processes import BIN, Backends, Service, clean_env
 
+SHARES_SERVICE = True
+
 QUESTION = "When does the bakery open?"
 TEXT = b"The bakery opens at six. It sells rye bread. Ask for Olga."
 KEY = "sesame"

@@ -7,6 +7,8 @@ import pytest
 
 from tests.processes import Backends, Service
 
+SHARES_SERVICE = True
+
 COLLECTION = "isle"
 FILES = {
     "ferry.txt": b"The ferry to the island leaves at seven in the morning and carries bicycles free of charge.",

@@ -12,6 +12,8 @@ import pytest
 from tests.models import make_smaller_model
 from tests.processes import BIN, Backends, Service, clean_env
 
+SHARES_SERVICE = True
+
 PHRASE = "the walrus signed the harbour ledger in violet ink"
 
 
