@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiohttp
 import httpx
-from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
@@ -115,11 +114,11 @@ class Arriving(Protocol):
 
 def arriving(response: httpx.Response, *, is_plain: bool) -> Arriving:
     """httpx asks four generators for each piece, one inside the other; a plain body of our transport asks aiohttp."""
-    found: AiohttpResponseStream | None = response.extensions.pop(ARRIVING, None)
+    found: Arriving | None = response.extensions.get(ARRIVING)
     if found is None or not is_plain:
         return _Pieces(response, is_plain=is_plain)
     response.stream = httpx.ByteStream(b"")  # httpx's own refers to the response: a cycle, with the request in it
-    return _Content(found)
+    return found
 
 
 class _Pieces:
@@ -135,27 +134,11 @@ class _Pieces:
 
 
 class _Content:
-    """Holds nothing of the request, and of the response only the connection that its body comes on: many may wait long.
-
-    A request whose own body is still being sent keeps all.
-    """
+    """Holds nothing of the request, nor what httpx makes of the response: many may wait long."""
 
     def __init__(self, stream: AiohttpResponseStream) -> None:
-        response = stream._aiohttp_response
-        self._content = response.content
-        self._stream = stream if response._writer else None
-        self._connection: Connection | None = None
-        if not self._stream and response._connection:
-            self._connection, response._connection = response._connection, None
-            with suppress(ValueError):  # it is not there where the connection was lost at once
-                self._content._eof_callbacks.remove(response._response_eof)
-            self._content.on_eof(self._connection.release)
-
-    async def close(self) -> None:
-        if self._stream:
-            await self._stream.aclose()
-        elif self._connection:
-            self._connection.release()  # which closes it where not all has come
+        self._content = stream._aiohttp_response.content
+        self.close = stream.aclose
 
     async def read(self) -> bytes:
         try:
@@ -185,7 +168,8 @@ class _Transport(AiohttpTransport):
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        response.extensions[ARRIVING] = response.stream
+        stream = cast(AiohttpResponseStream, response.stream)
+        response.extensions[ARRIVING] = _Content(stream)
         return response
 
 
