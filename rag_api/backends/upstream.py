@@ -36,7 +36,7 @@ SAID_CHARS = 500
 BUSY = (429, 529)
 PASSING = (408, 409, *BUSY)
 MANY = 32
-GATHERING_S = 0.025
+GATHERING_S, GATHERING_A_STREAM_S, MOST_GATHERING_S = 0.02, 0.0002, 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,12 @@ class Reply:
 
     async def read(self) -> list[ServerSentEvent] | None:
         """The events that arrived together, perhaps none; None at the end. Where many stream, what comes shortly after
-        goes with what came: one way through all of this for two tokens."""
+        goes with what came: one way through all of this for several tokens, and the more stream, the more tokens."""
         data = await self._read()
         if data is None:
             return None
         if self._is_heard and self._upstream.streaming >= MANY:
-            await asyncio.sleep(GATHERING_S)
+            await asyncio.sleep(min(GATHERING_S + GATHERING_A_STREAM_S * self._upstream.streaming, MOST_GATHERING_S))
             data += self._body.rest()
         return self._decoder.feed(data)
 
