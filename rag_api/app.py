@@ -71,12 +71,12 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     )
     errors.install(app)
     for router in (
+        search.router,  # the routes that are asked most come first, as one after the other is looked at
+        answers.router,
         collections.router,
         documents.router,
-        search.router,
         jobs.router,
         jobs.upkeep,
-        answers.router,
         conversations.router,
         conversations.feedback,
         evaluations.router,

@@ -1,26 +1,26 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
 
 from rag_api.core.events import Answer
 from rag_api.core.filters import parse_filter
 from rag_api.core.ports import Sampling
+from rag_api.core.principals import Principal
 from rag_api.errors import InvalidRequest
 from rag_api.services.answerer import Ask
 from rag_api.web import sse
 from rag_api.web.deps import READER, Reader, Wired
 from rag_api.web.errors import error_body, status_of_code
 from rag_api.web.schemas import AskIn, answer_out
+from rag_api.web.short_route import short_route
 
 router = APIRouter(prefix="/answers", tags=["answers"], dependencies=[Depends(READER)])
 
 
-@router.post("", response_model=None)
-async def ask(
-    body: AskIn, who: Reader, services: Wired, cache_control: Annotated[str, Header()] = ""
-) -> Response | dict[str, Any]:
+async def ask(body: AskIn, who: Reader, services: Wired, cache_control: Annotated[str, Header()] = "") -> Response:
     """Server-sent events, or JSON when `stream` is false. `Cache-Control: no-store` makes the answer anew."""
     run = await services.answerer.answer(
         Ask(
@@ -46,6 +46,13 @@ async def ask(
         return _whole(await run.whole())
     finally:
         services.runs.left(run)
+
+
+async def _ask(request: Request, body: AskIn, who: Principal) -> Response:
+    return await ask(body, who, request.app.state.services, request.headers.get("cache-control", ""))
+
+
+router.add_api_route("", ask, methods=["POST"], response_model=None, route_class_override=short_route(AskIn, _ask))
 
 
 @router.get("/{answer_id}")
@@ -84,8 +91,8 @@ def _seq(answer_id: str, last_event_id: str) -> int:
     return int(seq)
 
 
-def _whole(answer: Answer) -> Response | dict[str, Any]:
+def _whole(answer: Answer) -> Response:
     if not answer.error:
-        return answer_out(answer)
+        return JSONResponse(jsonable_encoder(answer_out(answer)))
     body = error_body(answer.error.code, answer.error.message) | {"answer": answer_out(answer)}
     return JSONResponse(body, status_of_code(answer.error.code))

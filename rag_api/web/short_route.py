@@ -1,0 +1,39 @@
+"""Routes that go straight to their endpoint where the body is as it should be."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+
+from rag_api.core.principals import Principal
+from rag_api.web.deps import READER
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def short_route(
+    model: type[Body], endpoint: Callable[[Request, Body, Principal], Coroutine[Any, Any, Response]]
+) -> type[APIRoute]:
+    """For readers. What FastAPI does in between takes a tenth of a search, and a fifth of what two hundred questions at
+    once wait for the first of them to be looked at. Whatever is wrong goes its way, and is told as everywhere."""
+
+    class ShortRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            whole = super().get_route_handler()
+
+            async def handler(request: Request) -> Response:
+                if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+                    return await whole(request)
+                who = await READER.of(request)
+                try:
+                    body = model.model_validate_json(await request.body())
+                except ValidationError:
+                    return await whole(request)
+                return await endpoint(request, body, who)
+
+            return handler
+
+    return ShortRoute
