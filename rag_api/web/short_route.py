@@ -17,8 +17,8 @@ Body = TypeVar("Body", bound=BaseModel)
 def short_route(
     model: type[Body], endpoint: Callable[[Request, Body, Principal], Coroutine[Any, Any, Response]]
 ) -> type[APIRoute]:
-    """For readers. What FastAPI does in between takes a tenth of a search, and a fifth of what two hundred questions at
-    once wait for the first of them to be looked at. Whatever is wrong goes its way, and is told as everywhere."""
+    """For readers. What FastAPI does in between takes a tenth of a search. Whatever is wrong goes its way, and is told as
+    everywhere."""
 
     class ShortRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
