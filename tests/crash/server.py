@@ -39,11 +39,7 @@ def has_ended(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-ASKS_CHROMA = {
-    "RAG_RETRIEVAL__EXACT_BELOW": "0",
-    "RAG_RETRIEVAL__EXACT_ABOVE": "1000000",
-    "RAG_CHROMA__SHARD_CHUNKS": "400",
-}
+ASKS_CHROMA = {"RAG_RETRIEVAL__EXACT_BELOW": "0", "RAG_RETRIEVAL__EXACT_ABOVE": "1000000"}
 
 
 @dataclass

@@ -22,7 +22,11 @@ def embedder() -> Iterator[CountingEmbedder]:
 
 @pytest.fixture
 def settings(embedder: CountingEmbedder) -> dict[str, str]:
-    return {"RAG_EMBEDDER__URL": embedder.url, "RAG_CHUNKS__MAX_TOKENS": "64"}
+    return {
+        "RAG_EMBEDDER__URL": embedder.url,
+        "RAG_CHUNKS__MAX_TOKENS": "64",
+        "RAG_CHROMA__SHARD_CHUNKS": "400",
+    }
 
 
 def put(server: Server, names: Sequence[str], parts: int) -> None:
