@@ -17,8 +17,7 @@ Body = TypeVar("Body", bound=BaseModel)
 def short_route(
     model: type[Body], endpoint: Callable[[Request, Body, Principal], Coroutine[Any, Any, Response]]
 ) -> type[APIRoute]:
-    """For readers. What FastAPI does in between takes a tenth of a search. Whatever is wrong goes its way, and is told as
-    everywhere."""
+    """For readers. What FastAPI does in between is a tenth of a search. What is wrong goes its way, as everywhere."""
 
     class ShortRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
