@@ -2,8 +2,9 @@
 
 Few chunks are scored exactly, all of a small collection or those that pass a filter: that costs less than asking the
 vector index, or than asking it for more and more until enough pass. Many are asked for in the index, with as many more
-as the filter leaves out; when the nearest ones do not pass, they are scored exactly after all. So are very many, more
-than the vector index has room for in memory; and whatever is asked while it is being started again.
+as the filter leaves out; when too few of those that it names pass, they are scored exactly after all: the nearest ones
+may be others, and its graph (HNSW) may have no way to a chunk. So are very many, more than the vector index has room
+for in memory; and whatever is asked while it is being started again.
 """
 
 import math
@@ -105,10 +106,10 @@ class Scoping:
         while True:
             found = await self._store.query(index, vector, top_k=neighbours)
             passing = [scored for scored in found if scored.chunk_id.partition(":")[0] in scope.among]
-            if len(passing) >= top_k or len(found) < neighbours:
+            if len(passing) >= min(top_k, scope.among.chunks):
                 return passing[:top_k]
             exact = await self._exact(scope, vector, top_k)
-            if exact is not None or neighbours >= MOST_NEIGHBOURS:
+            if exact is not None or len(found) < neighbours or neighbours >= MOST_NEIGHBOURS:
                 return passing if exact is None else exact
             neighbours = min(WIDEN * neighbours, MOST_NEIGHBOURS)
 

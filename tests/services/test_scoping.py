@@ -169,6 +169,36 @@ async def test_while_the_vector_index_is_away_what_can_be_scored_without_it_is(
             await asked(known, scoping, raw, top_k=8)
 
 
+class PartlyBlindStore(CountingStore):
+    """A graph without a way to some vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unseen: set[str] = set()
+
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+        found = await super().query(index, vector, top_k=top_k + len(self.unseen))
+        return [one for one in found if one.chunk_id not in self.unseen][:top_k]
+
+
+async def test_chunks_that_the_vector_index_does_not_find_are_among_those_of_a_filter(
+    tmp_path: Path, empty_catalogue: Path
+) -> None:
+    store = PartlyBlindStore()
+    async with opened(tmp_path, empty_catalogue, exact_below=0, store=store) as (known, mirrors, scoping):
+        for i in range(20):
+            await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
+        wanted = parse_filter({"even": True})
+        expected = known.nearest(QUESTION, known.passing(wanted, None), 50)
+        store.unseen = set(expected[1:3])
+        for is_mirrored in (False, True):
+            if is_mirrored:
+                await mirrors.catch_up()
+            scope = await scoping.scope("faq", wanted, None)
+            assert [one.chunk_id for one in await scoping.nearest(scope, QUESTION, top_k=50)] == expected
+        assert len(store.asked) == 2
+
+
 @pytest.mark.parametrize("raw", [None, {"even": {"$in": [True, False]}}])
 async def test_more_chunks_than_the_vector_index_has_in_memory_are_scored_without_it(
     tmp_path: Path, empty_catalogue: Path, raw: dict[str, Any] | None
