@@ -1,14 +1,12 @@
 """The lexical index: tantivy in folders of the home, one a generation, written by one process and read by all.
 
-A reader looks at the index's own list of segments before each search, and opens the new ones when it has changed; so
-what the worker has committed is found by the API at once.
+What the worker has committed is found by the API at once (`lexical_reading`).
 """
 
 import asyncio
 import contextlib
 import shutil
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -16,9 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 import tantivy
 
 from ingest.ports import EmbeddedChunk
-from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_files import damaged
-from rag_api.backends.lexical_words import open_index, query_terms, spaced, words_query
+from rag_api.backends.lexical_reading import LexicalReading
+from rag_api.backends.lexical_words import open_index, spaced
 from rag_api.backends.sharing import SharedCalls
 from rag_api.core.filter_table import document_key
 from rag_api.core.hits import Scored
@@ -27,19 +25,17 @@ from rag_api.telemetry import log
 
 T = TypeVar("T")
 WRITER_BYTES = 32_000_000
-NAMED_DOCUMENTS = 100  # that a query looks up by name; more are looked for among all that have the words
-REPLACING_S = 0.02
 SEARCHES_A_TRIP = 25
 _Asked: TypeAlias = tuple[str, str, int, Collection[str] | None]  # index, text, top_k, documents
 
 
 class TantivyIndex:
-    """Calls run on one thread of this index's own. Only one process may write."""
+    """Calls run on one thread of this index's own, but for short searches. Only one process may write."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexical")
-        self._readers: dict[str, tuple[int, Any]] = {}
+        self._reading = LexicalReading(folder)
         self._writers: dict[str, Any] = {}
         self._lost: set[str] = set()  # a writer failed since the last commit
         self._searches = SharedCalls(self._search_together, most=SEARCHES_A_TRIP, lanes=1)
@@ -65,10 +61,13 @@ class TantivyIndex:
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
     ) -> list[Scored]:
+        if self._reading.is_short(index, documents):
+            with self._told():
+                return self._reading.search_at_once(index, text, top_k, documents)
         return await self._searches.ask((index, text, top_k, documents))
 
     async def _search_together(self, asked: Sequence[_Asked]) -> Sequence[list[Scored]]:
-        return await self._run(lambda: [self._search(*one) for one in asked])
+        return await self._run(lambda: [self._reading.search(*one) for one in asked])
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         await self._run(self._delete, index, ids)
@@ -84,13 +83,19 @@ class TantivyIndex:
         self._thread.shutdown()
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
-        try:
+        with self._told(*args[:1]):
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    @contextlib.contextmanager
+    def _told(self, written: str = "") -> Iterator[None]:
+        """What goes wrong in the index, as an error of ours. `written`: the index that may have a writer."""
+        try:
+            yield
         except BaseException as error:
             if not _is_of_the_index(error):
                 raise
-            if args and self._writers.pop(args[0], None):  # it takes nothing any more
-                self._lost.add(args[0])
+            if self._writers.pop(written, None):  # it takes nothing any more
+                self._lost.add(written)
             if "LockBusy" in str(error):
                 raise LexicalIndexUnavailable("another worker writes to the lexical index: in a moment") from error
             raise LexicalIndexUnavailable(
@@ -133,7 +138,7 @@ class TantivyIndex:
             self._end_writer(index)
 
     def _drop(self, index: str) -> None:
-        self._readers.pop(index, None)
+        self._reading.forget(index)
         if writer := self._writers.pop(index, None):
             with contextlib.suppress(OSError, ValueError):  # of an index that is damaged
                 writer.wait_merging_threads()
@@ -142,7 +147,7 @@ class TantivyIndex:
     def _ids(self, index: str) -> set[str]:
         self._drop(_beside(index))
         try:
-            reader = self._reader(index)
+            reader = self._reading.reader(index)
             if reader is None:
                 return set()
             if name := damaged(self._folder / index):
@@ -171,55 +176,12 @@ class TantivyIndex:
         shutil.rmtree(gone, ignore_errors=True)
 
     def _count(self, index: str) -> int:
-        reader = self._reader(index)
+        reader = self._reading.reader(index)
         return int(reader.searcher().num_docs) if reader else 0
 
     def _close(self) -> None:
         while self._writers:
             self._end_writer(next(iter(self._writers)))
-
-    def _search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
-        reader = self._reader(index)
-        terms = query_terms(text)
-        if reader is None or not terms:
-            return []
-        searcher, schema = reader.searcher(), reader.schema
-        words = words_query(searcher, schema, terms)
-        if words is None:
-            return []
-        if documents is None:
-            found = searcher.search(words.query, limit=top_k, count=False).hits
-        elif len(documents) <= NAMED_DOCUMENTS:
-            among = tantivy.Query.term_set_query(schema, "document", list(documents))
-            among = tantivy.Query.boost_query(among, 0.0)
-            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words.query), (tantivy.Occur.Must, among)])
-            found = searcher.search(both, limit=top_k, count=False).hits
-        else:
-            found = best_among(searcher, words.query, documents, top_k=top_k)
-        return [Scored(searcher.doc(address)["id"][0], score / words.attainable) for score, address in found]
-
-    def _reader(self, index: str) -> Any | None:
-        """The index as last committed, or None where there is none."""
-        changed = self._changed(index)
-        if changed is None and index in self._readers:
-            time.sleep(REPLACING_S)  # between the two renames of `_replace`
-            changed = self._changed(index)
-        if changed is None:
-            self._readers.pop(index, None)
-            return None
-        known, reader = self._readers.get(index, (0, None))
-        if reader is None:
-            reader = open_index(self._folder / index)
-        if known != changed:
-            reader.reload()
-            self._readers[index] = (changed, reader)
-        return reader
-
-    def _changed(self, index: str) -> int | None:
-        try:
-            return (self._folder / index / "meta.json").stat().st_mtime_ns
-        except FileNotFoundError:
-            return None
 
     def _writer(self, index: str) -> Any:
         if index not in self._writers:

@@ -11,7 +11,6 @@ far as the system has it to spare.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,37 +19,17 @@ import numpy.typing as npt
 
 from ingest.ports import Vectors
 from rag_api.backends.matrix_file import HEAD_FLOATS, Run, VectorFile
+from rag_api.backends.matrix_scores import Query, Rows, State, best_of
 from rag_api.backends.sharing import SharedCalls
 from rag_api.core.hits import Scored
 from rag_api.core.matrices import VersionVectors
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Integers: TypeAlias = npt.NDArray[np.int64]
-Query: TypeAlias = tuple[Vectors, int]  # a vector, and how many chunks are wanted
 NOBODY = -1
 SUFFIX = ".vectors"
-ROWS_A_BLOCK = 2_048  # of a gather: what the processor's cache takes
 BLANK_ROWS = 4_096  # that are no reason for a new file
-ROWS_AT_ONCE = 8_192  # are scored in less time than a thread takes to be asked
+ROWS_AT_ONCE, QUERIES_AT_ONCE = 8_192, 8  # are scored in less time than a thread takes to be asked
 QUERIES_A_PASS, FEW_QUERIES = 50, 8
-DENSE = 0.4  # of the rows: beyond, all are scored, as leaving some out costs more
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What readers need: the arrays are replaced when versions come. A version is a slot; its rows stand together."""
-
-    records: Vectors  # the mapped file, heads included
-    slots: dict[str, int]  # by `document:version`
-    names: list[str]
-    starts: Integers
-    counts: Integers
-    owners: Integers  # the number that a mask knows the version's document by
-
-    @property
-    def owned(self) -> Integers:
-        """The slots whose documents have a number."""
-        return np.flatnonzero(self.owners != NOBODY)
 
 
 class Matrix:
@@ -59,7 +38,10 @@ class Matrix:
     def __init__(self, file: VectorFile, runs: Sequence[Run]) -> None:
         self._file = file
         self._state = _state(file, runs)
+        self._owned: tuple[int, Rows] | None = None
         self._shared = SharedCalls(self._nearest, most=QUERIES_A_PASS, few=FEW_QUERIES)
+        self._asked: list[tuple[Query, asyncio.Future[list[Scored]]]] = []
+        self.changes = 0
 
     @classmethod
     async def open(cls, path: Path, *, dimension: int) -> "Matrix":
@@ -83,11 +65,12 @@ class Matrix:
             return
         start = await asyncio.to_thread(self._file.append, [one for _, one in fresh])
         old = self._state
+        self.changes += 1
         counts = np.array([len(one.vectors) for _, one in fresh], dtype=np.int64)
         for name, _ in fresh:
             old.slots[name] = len(old.names)
             old.names.append(name)
-        self._state = _State(
+        self._state = State(
             self._file.records,
             old.slots,
             old.names,
@@ -103,6 +86,7 @@ class Matrix:
         if not gone:
             return
         old.owners[gone] = NOBODY
+        self.changes += 1
         await asyncio.to_thread(self._file.blank, [(int(old.starts[slot]), int(old.counts[slot])) for slot in gone])
         if self._file.length > 2 * self.chunks + BLANK_ROWS:
             await self._move()
@@ -116,10 +100,12 @@ class Matrix:
         self._file, moved = await asyncio.to_thread(self._file.move, runs)
         self._state = _state(self._file, moved)
         self._state.owners[:] = owners
+        self.changes += 1
 
     def own(self, owners: Mapping[str, int]) -> set[str]:
         """Tells by which numbers masks know the documents of these versions. Those that are not there."""
         state = self._state
+        self.changes += 1
         unknown: set[str] = set()
         for name, owner in owners.items():
             slot = state.slots.get(name)
@@ -154,18 +140,43 @@ class Matrix:
         state = self._state
         owners = np.where(state.owners < len(mask), state.owners, NOBODY)  # some came after the mask was made
         slots = np.flatnonzero(np.append(mask, False)[owners])
-        [found] = await asyncio.to_thread(_best, state, slots, [(vector, top_k)])
+        [found] = await asyncio.to_thread(lambda: best_of(state, Rows.of(state, slots), [(vector, top_k)]))
         return found
 
     async def nearest(self, vector: Vectors, *, top_k: int) -> list[Scored]:
-        """The same of all documents that have a number. Of few rows at once, else in a thread for all who wait."""
-        if self._file.length <= ROWS_AT_ONCE:
-            return _best(self._state, self._state.owned, [(vector, top_k)])[0]
-        return await self._shared.ask((vector, top_k))
+        """The same of all documents that have a number. Of few rows for all who ask in one turn of the loop, else in a
+        thread for all who wait."""
+        if self._file.length > ROWS_AT_ONCE:
+            return await self._shared.ask((vector, top_k))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Scored]] = loop.create_future()
+        self._asked.append(((vector, top_k), answer))
+        if len(self._asked) == 1:
+            loop.call_soon(self._answer, loop)
+        return await answer
+
+    def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
+        asked, self._asked = self._asked[:QUERIES_AT_ONCE], self._asked[QUERIES_AT_ONCE:]
+        if self._asked:
+            loop.call_soon(self._answer, loop)
+        asked = [(query, answer) for query, answer in asked if not answer.done()]
+        try:
+            found = best_of(self._state, self._all(), [query for query, _ in asked])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who asked
+            for _, answer in asked:
+                answer.set_exception(error)
+            return
+        for (_, answer), scored in zip(asked, found, strict=True):
+            answer.set_result(scored)
 
     async def _nearest(self, queries: Sequence[Query]) -> list[list[Scored]]:
-        state = self._state
-        return await asyncio.to_thread(_best, state, state.owned, queries)
+        return await asyncio.to_thread(best_of, self._state, self._all(), queries)
+
+    def _all(self) -> Rows:
+        """Of all documents that have a number."""
+        if self._owned is None or self._owned[0] != self.changes:
+            self._owned = self.changes, Rows.of(self._state, np.flatnonzero(self._state.owners != NOBODY))
+        return self._owned[1]
 
     async def close(self) -> None:
         await asyncio.to_thread(self._file.close)
@@ -203,8 +214,8 @@ class MatrixFolder:
         self._open.clear()
 
 
-def _state(file: VectorFile, runs: Sequence[Run]) -> _State:
-    return _State(
+def _state(file: VectorFile, runs: Sequence[Run]) -> State:
+    return State(
         file.records,
         {run.name: slot for slot, run in enumerate(runs)},
         [run.name for run in runs],
@@ -212,36 +223,3 @@ def _state(file: VectorFile, runs: Sequence[Run]) -> _State:
         np.array([run.count for run in runs], dtype=np.int64),
         np.full(len(runs), NOBODY, dtype=np.int64),
     )
-
-
-def _best(state: _State, slots: Integers, queries: Sequence[Query]) -> list[list[Scored]]:
-    if not len(slots):
-        return [[] for _ in queries]
-    counts = state.counts[slots]
-    ends = np.cumsum(counts)
-    rows = np.repeat(state.starts[slots] - (ends - counts), counts) + np.arange(ends[-1])
-    every = _scores(state.records, rows, np.stack([vector for vector, _ in queries], axis=1, dtype=np.float32))
-    found: list[list[Scored]] = []
-    for (_, top_k), scores in zip(queries, every.T, strict=True):
-        top = np.argpartition(-scores, top_k)[:top_k] if top_k < len(scores) else np.arange(len(scores))
-        top = top[np.argsort(-scores[top], kind="stable")]
-        which = np.searchsorted(ends, top, side="right")
-        indexes = top - (ends - counts)[which]
-        best = zip(slots[which].tolist(), indexes.tolist(), scores[top].tolist(), strict=True)
-        found.append([Scored(f"{state.names[slot]}:{index}", score) for slot, index, score in best])
-    return found
-
-
-def _scores(records: Vectors, rows: Integers, vectors: Vectors) -> Vectors:
-    """Of shape (rows, queries), of vectors of shape (dimension, queries)."""
-    low, high = int(rows.min()), int(rows.max()) + 1
-    if len(rows) > DENSE * (high - low):
-        every: Vectors = records[low:high, HEAD_FLOATS:] @ vectors
-        return every if len(every) == len(rows) else every[rows - low]
-    scores = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
-    block = np.empty((ROWS_A_BLOCK, records.shape[1]), dtype=np.float32)
-    for at in range(0, len(rows), ROWS_A_BLOCK):
-        some = rows[at : at + ROWS_A_BLOCK]
-        found = np.take(records, some, axis=0, out=block[: len(some)], mode="clip")
-        np.matmul(found[:, HEAD_FLOATS:], vectors, out=scores[at : at + len(some)])
-    return scores

@@ -22,8 +22,10 @@ class Matrix(Protocol):
     """Vectors of a generation for exact scores: a cache of this process, by versions named `document:version`.
 
     Documents go by numbers, their `owners`, so that a mask says which of them count. `append` and `remove` raise
-    OSError and are for one caller at a time.
+    OSError and are for one caller at a time. `changes` counts what has changed.
     """
+
+    changes: int
 
     def versions(self) -> dict[str, int]:
         """The versions that are there, with their numbers of chunks."""

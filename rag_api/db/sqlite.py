@@ -25,7 +25,7 @@ READS_A_TRIP = 25
 BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
-LONG_S, WHILE_S = 0.005, 1.0
+LONG_S, WHILE_S = 0.02, 1.0
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "mmap_size=67108864")
 CACHE_KB = 8_000  # of pages, for each of ten connections
 

@@ -25,6 +25,20 @@ class Mirror:
         self.versions: dict[str, int] = {}
         self.lacking: dict[str, int] = {}  # documents whose current version the matrix does not have
         self.leaving: set[str] = set()  # versions that it need not have any more
+        self._looked: tuple[int, int, int] | None = None
+        self._has_all = False
+
+    @property
+    def has_all(self) -> bool:
+        """Whether the matrix has the vectors of all documents in the table."""
+        if self.matrix is None:
+            return False
+        table = self.table
+        looked = len(table.ids), len(table), self.matrix.changes  # more when one comes, less when one goes
+        if looked != self._looked:
+            found = table.chunks > 0
+            self._has_all, self._looked = bool((self.matrix.covered(found) == found).all()), looked
+        return self._has_all
 
     def take(self, change: Change) -> None:
         before = self.versions.pop(change.document_id, None)
@@ -41,7 +55,7 @@ class Mirror:
 
     def attach(self, matrix: Matrix, index: str) -> None:
         """A matrix, with what it has already."""
-        self.matrix, self.index = matrix, index
+        self.matrix, self.index, self._looked = matrix, index, None
         current = {f"{document_id}:{version}": document_id for document_id, version in self.versions.items()}
         unknown = matrix.own({name: self.table.ordinals[document_id] for name, document_id in current.items()})
         self.lacking = {current[name]: self.versions[current[name]] for name in unknown}

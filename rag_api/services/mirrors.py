@@ -54,9 +54,8 @@ class Mirrors:
         mirror = self._mirrors.get(state.collection_id)
         if not mirror or not mirror.matrix or mirror.index != state.generation.id or mirror.seen < state.changed:
             return None
-        mirror.asked, found = next(self._clock), mirror.table.chunks > 0
-        is_small = mirror.table.total_chunks <= most_chunks
-        return mirror if is_small and (mirror.matrix.covered(found) == found).all() else None
+        mirror.asked = next(self._clock)
+        return mirror if mirror.table.total_chunks <= most_chunks and mirror.has_all else None
 
     def chunks(self, *, more_than: int) -> int:
         """Of all collections that are kept and have more than so many."""

@@ -125,8 +125,10 @@ class Scoping:
         mirror, wanted = scope.mirror, scope.wanted
         assert mirror
         table, index = mirror.table, scope.generation.id
-        mask = table.passing(wanted).mask  # of this moment, as the matrix's numbers are
         matrix = mirror.matrix if mirror.index == index else None
+        if matrix and wanted is None and mirror.has_all:
+            return await matrix.nearest(vector, top_k=top_k)
+        mask = table.passing(wanted).mask  # of this moment, as the matrix's numbers are
         missing = mask & (table.chunks > 0)
         if matrix:
             missing &= ~matrix.covered(mask)

@@ -6,8 +6,9 @@ import pytest
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk
-from rag_api.backends.lexical import NAMED_DOCUMENTS, TantivyIndex
+from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.lexical_among import FIRST
+from rag_api.backends.lexical_reading import NAMED_DOCUMENTS
 from rag_api.core.filter_table import FilterTable
 from rag_api.core.filters import Condition
 
