@@ -92,6 +92,7 @@ async def running(settings: Settings, *, samples: Path | None = None, serves: bo
             announce(settings.home, "")
 
 
+PYTHON = (sys.executable, "-m", "rag_api.garbage")
 END_ORDER = ("api", "worker", "embedder", "chroma")
 
 
@@ -118,12 +119,12 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
     if not settings.embedder.url:
         address = str(sockets / "embedder.sock")
         env["RAG_EMBEDDER__URL"] = f"unix:{address}"
-        command = [sys.executable, "-m", "rag_api.embedder", address]
+        command = [*PYTHON, "rag_api.embedder", address]
         children.append(Child("embedder", command, env | EMBEDDER_ENV))
     descriptor = listening.fileno()
-    api = [sys.executable, "-m", "rag_api.app", str(descriptor), *([str(samples.absolute())] if samples else [])]
+    api = [*PYTHON, "rag_api.app", str(descriptor), *([str(samples.absolute())] if samples else [])]
     children.append(Child("api", api, env | API_ENV, descriptors=(descriptor,)))
-    children.append(Child("worker", [sys.executable, "-m", "rag_api.worker"], env))
+    children.append(Child("worker", [*PYTHON, "rag_api.worker"], env))
     return children
 
 

@@ -43,6 +43,11 @@ class Window:
     def holds(self, prompt: Prompt, room: float) -> bool:
         return self.surely_holds(prompt, room) or self.taken(prompt.messages) <= room
 
+    def admit(self, prompt: Prompt, *, max_tokens: int | None) -> None:
+        """A prompt without passages and history. Raises QuestionTooLong where it leaves no room for them."""
+        if not self.surely_holds(prompt, self.room(max_tokens) - LEAST_TOKENS):
+            self.left(prompt, max_tokens=max_tokens)
+
     def left(self, prompt: Prompt, *, max_tokens: int | None) -> int:
         """By a prompt without passages and history, for them. Raises QuestionTooLong."""
         room, taken = self.room(max_tokens), self.taken(prompt.messages)

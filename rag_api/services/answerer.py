@@ -111,7 +111,7 @@ class Answerer:
         prompts = self._prompts.of(row.prompts)
         if window := lineup.window:
             bare = prompts.answer(ask.question, (), instructions=ask.instructions)
-            window.left(bare, max_tokens=ask.sampling.max_tokens)
+            window.admit(bare, max_tokens=ask.sampling.max_tokens)
         place = await self._conversations.place(
             ask.conversation_id, ask.question, who=ask.who, again=ask.again, said=ask.said
         )
