@@ -22,7 +22,7 @@ import numpy as np
 from bench.embedding import CALL_TEXTS, embedder
 from bench.verdicts import KINDS, SEED, SETS, Pair, auroc, made_pairs
 from ingest.ports import Vectors
-from rag_api.core.ports import DEFAULT_MODEL
+from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.verifying import SUPPORTED_FROM, Said, support
 from rag_api.core.words import STOP_WORDS
 

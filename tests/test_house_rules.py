@@ -111,6 +111,10 @@ def test_a_start_loads_nothing_that_may_never_be_asked_for(module: str) -> None:
     assert subprocess.run([str(BIN / "python"), "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
+def test_the_benchmark_can_be_started() -> None:
+    assert subprocess.run([str(BIN / "python"), "-m", "bench", "--help"], cwd=ROOT, timeout=60).returncode == 0
+
+
 def all_rag_errors(kind: type[errors.RagError] = errors.RagError) -> list[type[errors.RagError]]:
     return [kind, *(found for child in kind.__subclasses__() for found in all_rag_errors(child))]
 
