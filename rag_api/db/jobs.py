@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from ingest.documents import new_id
 from rag_api.db.database import Connection, now
@@ -13,6 +13,7 @@ from rag_api.db.rows import JobRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import jobs
 
 _COLUMNS = [jobs.c[name] for name in JobRow.__dataclass_fields__]
+_ONE = select(*_COLUMNS).where(jobs.c.id == bindparam("job_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ async def retry(db: Connection, job_id: str) -> bool:
 
 
 async def get(db: Connection, job_id: str) -> JobRow | None:
-    row = (await db.execute(select(*_COLUMNS).where(jobs.c.id == job_id))).mappings().first()
+    row = (await db.execute(_ONE, {"job_id": job_id})).mappings().first()
     return JobRow(**row) if row else None
 
 

@@ -51,7 +51,7 @@ class Jobs:
         return await self.get(job_id)
 
     async def get(self, job_id: str) -> JobRow:
-        row = await self._db.ask(jobs.get, job_id)
+        row = await self._db.glance(jobs.get, job_id)
         if row is None:
             raise JobNotFound(job_id)
         return row
