@@ -57,7 +57,6 @@ FILTERS: dict[str, dict[str, Any] | None] = {
 class Made:
     """All chunks of an index: ids, vectors of shape (n, dimension), the bucket and the side of each."""
 
-    index: str
     ids: list[str]
     vectors: Vectors
     buckets: npt.NDArray[np.int64]
@@ -122,7 +121,7 @@ async def fill(db: Database, source: str, target: str) -> Made:
         vectors += [vector for document in some for _, vector, _ in document]
         sides += [document[0][2] for document in some for _ in document]
     buckets = np.repeat(np.arange(DOCUMENTS) % BUCKETS, CHUNKS)
-    return Made(fresh.id, ids, np.stack(vectors), buckets, np.array(sides))
+    return Made(ids, np.stack(vectors), buckets, np.array(sides))
 
 
 async def publish(

@@ -33,6 +33,7 @@ class LexicalReading:
 
     def forget(self, index: str) -> None:
         self._readers.pop(index, None)
+        self._small.discard(index)
 
     def is_short(self, index: str, documents: Collection[str] | None) -> bool:
         """Nothing has to be opened first."""
@@ -43,33 +44,18 @@ class LexicalReading:
             and self._readers.get(index, (0, None))[0] == self._changed(index)
         )
 
-    def search_at_once(self, *asked: Any) -> list[Scored]:
+    def search_at_once(self, index: str, *asked: Any) -> list[Scored]:
+        """What `is_short` has just said that it may be."""
         began = time.monotonic()
         try:
-            return self.search(*asked)
+            _, reader = self._readers.get(index, (0, None))
+            return _search(reader, *asked)
         finally:
             if time.monotonic() > began + LONG_S:
                 self._none_short_before = time.monotonic() + WHILE_S
 
-    def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
-        reader = self.reader(index)
-        terms = query_terms(text)
-        if reader is None or not terms:
-            return []
-        searcher, schema = reader.searcher(), reader.schema
-        words = words_query(searcher, schema, terms)
-        if words is None:
-            return []
-        if documents is None:
-            found = searcher.search(words.query, limit=top_k, count=False).hits
-        elif len(documents) <= NAMED_DOCUMENTS:
-            among = tantivy.Query.term_set_query(schema, "document", list(documents))
-            among = tantivy.Query.boost_query(among, 0.0)
-            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words.query), (tantivy.Occur.Must, among)])
-            found = searcher.search(both, limit=top_k, count=False).hits
-        else:
-            found = best_among(searcher, words.query, documents, top_k=top_k)
-        return [Scored(searcher.doc(address)["id"][0], score / words.attainable) for score, address in found]
+    def search(self, index: str, *asked: Any) -> list[Scored]:
+        return _search(self.reader(index), *asked)
 
     def reader(self, index: str) -> Any | None:
         """The index as last committed, or None where there is none."""
@@ -95,3 +81,23 @@ class LexicalReading:
             return (self._folder / index / "meta.json").stat().st_mtime_ns
         except FileNotFoundError:
             return None
+
+
+def _search(reader: Any | None, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+    terms = query_terms(text)
+    if reader is None or not terms:
+        return []
+    searcher, schema = reader.searcher(), reader.schema
+    words = words_query(searcher, schema, terms)
+    if words is None:
+        return []
+    if documents is None:
+        found = searcher.search(words.query, limit=top_k, count=False).hits
+    elif len(documents) <= NAMED_DOCUMENTS:
+        among = tantivy.Query.term_set_query(schema, "document", list(documents))
+        among = tantivy.Query.boost_query(among, 0.0)
+        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, words.query), (tantivy.Occur.Must, among)])
+        found = searcher.search(both, limit=top_k, count=False).hits
+    else:
+        found = best_among(searcher, words.query, documents, top_k=top_k)
+    return [Scored(searcher.doc(address)["id"][0], score / words.attainable) for score, address in found]
