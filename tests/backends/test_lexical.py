@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk
+from rag_api.backends import lexical_reading
 from rag_api.backends.lexical import TantivyIndex
 from rag_api.backends.lexical_words import COMMON_FROM, COMMON_SHARE, MAX_QUERY_WORDS, query_terms
 from rag_api.core.words import STOP_WORDS
@@ -205,3 +207,25 @@ async def test_a_dropped_index_leaves_no_files(lexical: TantivyIndex, tmp_path: 
     await lexical.drop(INDEX)
     assert list((tmp_path / "lexical").iterdir()) == []
     assert await lexical.count(INDEX) == 0
+
+
+async def test_a_small_index_that_is_open_is_searched_without_the_thread(
+    lexical: TantivyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_thread: list[str] = []
+    ask = lexical._searches.ask
+
+    async def noted(asked: Any) -> Any:
+        by_thread.append(asked[1])
+        return await ask(asked)
+
+    monkeypatch.setattr(lexical._searches, "ask", noted)
+    await write(lexical, "The ferry leaves.")
+    assert await search(lexical, "ferry") == await search(lexical, "leaves") == [0]
+    assert by_thread == ["ferry"]
+    await write(lexical, "The ferry leaves.", "A gull.")  # what has been committed since is opened by the thread
+    assert await search(lexical, "gull") == [1]
+    monkeypatch.setattr(lexical_reading, "LONG_S", -1.0)
+    assert await search(lexical, "gull") == [1]  # at once, and it took too long
+    assert await search(lexical, "leaves") == [0]
+    assert by_thread == ["ferry", "gull", "leaves"]
