@@ -5,13 +5,14 @@ Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of 
 few shapes (kernels for a new number of rows take 10 ms and 3 MB). Their weights are in the processor's own layout,
 GELU or the residual is added in the same pass. Attention goes text by text, equal lengths together: exponentials of
 the scores times the values and a column of ones give weighted values and their sum at once, which saves the softmax.
+Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its length.
 Does not promise: a result where scores leave the range of floats (OverflowError); any architecture but BERT (`pack`).
 One pass runs on the calling thread; several threads may run passes at the same time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, TypeAlias
 
 import torch
@@ -20,6 +21,7 @@ from torch.nn.functional import embedding, layer_norm, pad
 Tensor: TypeAlias = torch.Tensor
 Weights: TypeAlias = dict[str, Tensor]
 BIN = 1024
+STEP = 16  # tokens: by so many the windows of attention differ
 SHORT = 64  # tokens: attention of shorter texts is fp32, which needs no kernels made for their length
 MANY = 256  # tokens: more than questions that are asked at once have
 _mkldnn: Any = torch.ops.mkldnn
@@ -79,6 +81,16 @@ class _Run:
     def stop(self) -> int:
         return self.start + self.tokens
 
+    @property
+    def window(self) -> int:
+        """Tokens that attention takes a text as: longer ones share few numbers, as each wants kernels of its own."""
+        return self.length if self.length <= SHORT else -(-self.length // STEP) * STEP
+
+    def windows(self, x: Tensor) -> Tensor:
+        """(count, window, width) of the rows of `x`: each text's own and the first that follow, which weigh nothing."""
+        width = x.shape[1]
+        return x[self.start :].as_strided((self.count, self.window, width), (self.length * width, width, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class PackedBert:
@@ -89,29 +101,26 @@ class PackedBert:
     heads: int
     pooling: str
 
-    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """From padded ids and their mask, each (texts, longest), to pooled vectors (texts, width) in fp32.
-
-        Raises OverflowError.
-        """
-        lengths = mask.sum(1).tolist()
-        pooled = torch.empty(len(lengths), self.words.shape[1])
-        for texts in fill_bins(lengths):
-            pooled[texts] = self._pass([ids[text][mask[text].bool()] for text in texts])
+    def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """From each text's token ids to pooled vectors (texts, width) in fp32. Raises OverflowError."""
+        pooled = torch.empty(len(texts), self.words.shape[1])
+        for together in fill_bins([len(text) for text in texts]):
+            pooled[together] = self._pass([texts[at] for at in together])
         return pooled
 
     def warm_up(self) -> None:
         """Has the kernels made that queries need first."""
         for rows in sorted({_rows(tokens) for tokens in range(1, MANY)}):
-            self._pass(torch.split(torch.zeros(rows, dtype=torch.long), SHORT)[::-1])
+            full, rest = divmod(rows, SHORT)
+            self._pass([[0] * length for length in (rest, *[SHORT] * full) if length])
 
-    def _pass(self, texts: Sequence[Tensor]) -> Tensor:
+    def _pass(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """`texts` by length."""
         runs = _runs([len(text) for text in texts])
-        used = sum(run.tokens for run in runs)
-        unused = _rows(used) - used
-        ids = pad(torch.cat(list(texts)), (0, unused))
-        places = pad(torch.cat([torch.arange(len(text)) for text in texts]), (0, unused))
+        used = runs[-1].stop
+        unused = _rows(max(run.stop + run.window - run.length for run in runs)) - used
+        ids = torch.tensor([*chain.from_iterable(texts), *[0] * unused])
+        places = torch.tensor([*chain.from_iterable(range(len(text)) for text in texts), *[0] * unused])
         x = self.norm(embedding(ids, self.words) + embedding(places, self.positions))
         sums = torch.zeros(())
         for layer in self.layers:
@@ -132,13 +141,15 @@ class PackedBert:
         context[runs[-1].stop :] = 0
         total = torch.zeros(())
         for run in runs:
-            split = x[run.start : run.stop].view(run.count, run.length, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+            split = run.windows(x).view(run.count, run.window, 3, self.heads, size).permute(2, 0, 3, 1, 4)
             if run.length <= SHORT:
                 split = split.float()
-            query, key = split[:2].reshape(2, run.count * self.heads, run.length, size).unbind(0)
-            value = pad(split[2], (0, 1), value=1.0).view(run.count * self.heads, run.length, size + 1)
+            query, key = split[:2].reshape(2, run.count * self.heads, run.window, size).unbind(0)
+            value = pad(split[2, :, :, : run.length], (0, 1), value=1.0)
+            if run.window > run.length:
+                value = pad(value, (0, 0, 0, run.window - run.length))
             weights = torch.bmm(query, key.transpose(1, 2)).exp_()
-            found = torch.bmm(weights, value).view(run.count, self.heads, run.length, size + 1)
+            found = torch.bmm(weights, value.view(-1, run.window, size + 1)).view(value.shape)[:, :, : run.length]
             sums = found[..., size:]
             total += sums.sum(dtype=torch.float32)
             into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)
@@ -218,7 +229,7 @@ def fill_bins(lengths: Sequence[int]) -> list[list[int]]:
         if at is None:
             at = len(bins)
             bins.append([])
-            room.append(BIN)
+            room.append(BIN - STEP + 1)
         bins[at].append(text)
         room[at] -= lengths[text]
     return [texts[::-1] for texts in bins]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ class SentenceTransformerModel:
             raise EmbedderUnavailable(f"the embedding model in {folder} can't be loaded: {error}") from error
         self._torch = torch
         self._tokenizing = threading.Lock()  # the tokenizer refuses a second thread while it sets its lengths
-        self._packed: Any = None
+        self._packed: Callable[[list[str]], Vectors] | None = None
         self.prompts: dict[str, str] = {name: words or "" for name, words in (self._model.prompts or {}).items()}
         self.tokenizer_file = folder / "tokenizer.json"
         self.identity = EmbedderIdentity(
@@ -62,44 +63,64 @@ class SentenceTransformerModel:
     def encode(self, texts: list[str]) -> Vectors:
         """Unit vectors of shape (len(texts), dimension)."""
         with self._torch.inference_mode():
-            with self._tokenizing:
-                features = self._model.preprocess(texts)
-            return _unit(self._forward(self._packed, features).numpy())
+            if self._packed is not None:
+                try:
+                    return _unit(self._packed(texts))
+                except OverflowError as error:
+                    log(__name__).warning("this pass goes through the library", reason=str(error))
+            return _unit(self._library(texts))
 
-    def _forward(self, packed: Any, features: Any) -> Any:
-        if packed is not None:
-            try:
-                return packed(features["input_ids"], features["attention_mask"])
-            except OverflowError as error:
-                log(__name__).warning("this pass goes through the library", reason=str(error))
-        return self._model(features)["sentence_embedding"].float()
+    def _library(self, texts: list[str]) -> Vectors:
+        with self._tokenizing:
+            features = self._model.preprocess(texts)
+        vectors: Vectors = self._model(features)["sentence_embedding"].float().numpy()
+        return vectors
 
-    def _pack(self, dtype: Any) -> Any:
+    def _pack(self, dtype: Any) -> Callable[[list[str]], Vectors] | None:
         """Our own forward pass, where it knows the architecture and finds what the library finds."""
         from rag_api.backends.forward import pack
 
+        tokenizer = own_tokenizer(self._model)
         with self._torch.inference_mode():
             try:
-                packed = pack(list(self._model), dtype)
-                if packed is None:
+                bert = pack(list(self._model), dtype)
+                if bert is None or tokenizer is None:
                     return None
-                features = self._model.preprocess(list(PROBES))
-                own = _unit(packed(features["input_ids"], features["attention_mask"]).numpy())
+
+                def packed(texts: list[str]) -> Vectors:
+                    vectors: Vectors = bert([text.ids for text in tokenizer.encode_batch_fast(texts)]).numpy()
+                    return vectors
+
+                own, theirs = (_unit(pass_(list(PROBES))) for pass_ in (packed, self._library))
             except (KeyError, RuntimeError, OverflowError) as error:
                 log(__name__).warning("the library's forward pass is used, as our own fails", reason=str(error))
                 return None
-            theirs = _unit(self._forward(None, features).numpy())
         cosine = float(np.sum(own * theirs, axis=1).min())
         if cosine < AGREES or np.isnan(cosine):
             log(__name__).warning("the library's forward pass is used, as our own differs", cosine=round(cosine, 5))
             return None
-        packed.warm_up()
+        with self._torch.inference_mode():
+            bert.warm_up()
         return packed
 
     def with_prompt(self, texts: list[str], kind: Literal["query", "document"]) -> list[str]:
         """Some models want words before a query or a document; they say which."""
         prompt = self.prompts.get(kind, "")
         return [prompt + text for text in texts] if prompt else texts
+
+
+def own_tokenizer(model: Any) -> Any:
+    """The model's `tokenizers.Tokenizer` without what surrounds it in the library, which costs as much again.
+
+    None where it has none. It cuts where the model does, pads nothing, and several threads may use it at once.
+    """
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None or not model.max_seq_length:
+        return None
+    tokenizer = type(backend).from_str(backend.to_str())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(model.max_seq_length)
+    return tokenizer
 
 
 def _unit(raw: Vectors) -> Vectors:
