@@ -141,9 +141,11 @@ async def test_a_child_killed_in_the_middle_fails_its_file_only(tmp_path: Path) 
         source = sandbox.source("bulk.jsonl", lines(3_000))
         with pytest.raises(ParserCrashed, match=r"bulk\.jsonl.*status -9"):
             async with asyncio.timeout(WAIT_S), aclosing(sandbox.stream(source)) as found:
-                async for _ in found:
-                    for child in children():
-                        os.kill(child, signal.SIGKILL)
+                await anext(found)
+                for child in children():
+                    os.kill(child, signal.SIGKILL)
+                async for _ in found:  # what had been sent before
+                    pass
         await sandbox.assert_works()
 
 
