@@ -221,7 +221,7 @@ def _runs(lengths: Sequence[int]) -> list[_Run]:
 
 
 def fill_bins(lengths: Sequence[int]) -> list[list[int]]:
-    """Which texts go together, each bin by length: at most `BIN` tokens, or one text that is longer than that."""
+    """Which texts go together, each bin by length: so many tokens that no window passes `BIN`, or one longer text."""
     bins: list[list[int]] = []
     room: list[int] = []
     for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):

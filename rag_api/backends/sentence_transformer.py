@@ -80,10 +80,10 @@ class SentenceTransformerModel:
         """Our own forward pass, where it knows the architecture and finds what the library finds."""
         from rag_api.backends.forward import pack
 
-        tokenizer = own_tokenizer(self._model)
         with self._torch.inference_mode():
             try:
                 bert = pack(list(self._model), dtype)
+                tokenizer = _own_tokenizer(self._model) if bert else None
                 if bert is None or tokenizer is None:
                     return None
 
@@ -92,7 +92,7 @@ class SentenceTransformerModel:
                     return vectors
 
                 own, theirs = (_unit(pass_(list(PROBES))) for pass_ in (packed, self._library))
-            except (KeyError, RuntimeError, OverflowError) as error:
+            except Exception as error:  # noqa: BLE001 - the tokenizer raises nothing narrower, and the library serves
                 log(__name__).warning("the library's forward pass is used, as our own fails", reason=str(error))
                 return None
         cosine = float(np.sum(own * theirs, axis=1).min())
@@ -109,7 +109,7 @@ class SentenceTransformerModel:
         return [prompt + text for text in texts] if prompt else texts
 
 
-def own_tokenizer(model: Any) -> Any:
+def _own_tokenizer(model: Any) -> Any:
     """The model's `tokenizers.Tokenizer` without what surrounds it in the library, which costs as much again.
 
     None where it has none. It cuts where the model does, pads nothing, and several threads may use it at once.
