@@ -131,8 +131,9 @@ class Matrix:
             slot = state.slots.get(name)
             if slot is not None and int(index) < state.counts[slot]:
                 rows[i] = int(state.starts[slot]) + int(index)
-        found = np.take(state.records, rows, axis=0, mode="clip")[:, HEAD_FLOATS:]
-        found[[i for i, row in enumerate(rows) if row == NOBODY]] = np.nan
+        at = np.array(rows, dtype=np.int64)
+        found = np.full((len(rows), state.records.shape[1] - HEAD_FLOATS), np.nan, dtype=np.float32)
+        found[at != NOBODY] = state.records[at[at != NOBODY], HEAD_FLOATS:]
         return found
 
     async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> list[Scored]:

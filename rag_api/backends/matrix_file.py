@@ -1,8 +1,10 @@
 """The file of a matrix (`matrix`): records of one width, mapped for reading, written with pwrite.
 
-Not written through the map: a full disk is an error there, not a signal that ends the process.
+Not written through the map: a full disk is an error there, not a signal that ends the process. For the same reason the
+map shows only what is known to be written: where a file system keeps holes, tmpfs say, looking at one takes room.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -24,6 +26,7 @@ HEAD_FLOATS = HEAD.itemsize // 4
 CHECKED_BYTES = HEAD.itemsize - 4
 LONGEST_ID = 48
 ROWS_OF_ROOM = 1_024
+ROWS_A_READ = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,10 @@ class VectorFile:
         return np.frombuffer(mapped, dtype=np.float32).reshape(rows, self._width)
 
     def _found(self) -> list[Run]:
-        heads = np.ascontiguousarray(self.records[:, :HEAD_FLOATS]).view(HEAD)[:, 0]
+        heads, is_sound = self._read()
         written = np.flatnonzero(heads["of"])
         self.length = int(written[-1]) + 1 if len(written) else 0
-        heads = heads[: self.length]
-        is_sound = np.fromiter(
-            (int(heads[i]["crc"]) == _crc(self.records[i]) for i in range(self.length)), np.bool_, self.length
-        )
+        heads, is_sound = heads[: self.length], is_sound[: self.length]
         runs: dict[str, Run] = {}
         for start, end in _stretches(heads, is_sound):
             head = heads[start]
@@ -134,6 +134,26 @@ class VectorFile:
             is_kept[run.start : run.start + run.count] = True
         self.blank((int(row), 1) for row in np.flatnonzero(~is_kept & (heads["of"] > 0)))
         return sorted(runs.values(), key=lambda run: run.start)
+
+    def _read(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """The heads of all records, and whether each is whole; not by the map, see above."""
+        heads, is_sound = np.zeros(len(self.records), HEAD), np.zeros(len(self.records), np.bool_)
+        block = np.empty((ROWS_A_READ, self._width), dtype=np.float32)
+        for start in range(0, len(self.records), ROWS_A_READ):
+            records = block[: len(self.records) - start]
+            self._read_into(records, start)
+            found = heads[start : start + len(records)]
+            found[:] = np.ascontiguousarray(records[:, :HEAD_FLOATS]).view(HEAD)[:, 0]
+            for row in np.flatnonzero(found["of"]).tolist():
+                is_sound[start + row] = int(found["crc"][row]) == _crc(records[row])
+        return heads, is_sound
+
+    def _read_into(self, records: Vectors, start: int) -> None:
+        data, at = _bytes(records), start * self._width * 4
+        while data:
+            if not (count := os.preadv(self._file.fileno(), [data], at)):
+                raise OSError(errno.EIO, "ends before its last record", str(self._path))
+            data, at = data[count:], at + count
 
 
 def _stretches(heads: npt.NDArray[Any], is_sound: npt.NDArray[np.bool_]) -> Iterable[tuple[int, int]]:

@@ -1,21 +1,25 @@
 """A disk without room: said clearly, nothing half-kept, searches go on, and all is well once there is room again."""
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.crash.agreement import assert_agreement, await_rest, rows, stored_files
 from tests.crash.embedder import serve_embedder
-from tests.crash.server import FINAL, Server, serving, until
+from tests.crash.server import FINAL, Server, has_ended, serving, until
 from tests.crash.traffic import said, text
 
 DISK_MB = 64
 LONG = 6_000
 PIECE = b"x" * 4096
+EXACT = {"RAG_RETRIEVAL__EXACT_BELOW": "1000", "RAG_RETRIEVAL__EXACT_ABOVE": "1000"}
 
 
 @contextmanager
@@ -90,6 +94,32 @@ def test_an_upload_that_finds_no_room_is_told_so_and_leaves_nothing(server: Serv
     assert server.finished(job_id)["state"] == "done"
     await_rest(server)
     assert_agreement(server)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_service_that_starts_on_a_full_disk_answers(tmp_path: Path, is_known: bool) -> None:
+    """By the matrix, which holds vectors beside Chroma: one that is there, and one that is only now made."""
+    with small_disk(tmp_path / "disk") as disk, serve_embedder() as embedder:
+        env = {"RAG_EMBEDDER__URL": embedder.url, "RAG_CHUNKS__MAX_TOKENS": "64"}
+        with serving(disk / "home", env | EXACT) as server:
+            server.await_ready()
+            short(server)
+            matrix: Path = until(lambda: next(server.home.rglob("*.vectors"), None), within_s=30, what="a matrix")
+            await_rest(server)
+            if not is_known:
+                matrix.unlink()
+            killed = server.pid("api")
+            os.kill(killed, signal.SIGKILL)
+            until(partial(has_ended, killed), within_s=10, what="the end of the killed one")
+            fill(disk)  # its file as well, which it held open
+            until(lambda: found(server, "short.txt", "dense"), within_s=30, what="an answer")
+            for _ in range(30):  # while the matrix is opened, which nobody waits for
+                assert_searches_go_on(server)
+                time.sleep(0.1)
+            assert server.said.count('"child": "api", "status"') == 1, server.said[-2000:]
+            make_room(disk)
+            job_id = server.upload("other.txt", text("other", 1, 30).encode())["job_id"]
+            assert server.finished(job_id)["state"] == "done"
 
 
 def test_an_upload_that_finds_no_room_for_temporary_files_is_told_so(tmp_path: Path) -> None:
