@@ -22,7 +22,9 @@ class EmbedderSettings(BaseModel):
     model: str = Field(DEFAULT_MODEL, description="a sentence-transformers model by name or folder")
     url: str = Field("", description="an OpenAI-compatible embeddings server to use instead of an own process")
     api_key: SecretStr = Field(SecretStr(""), description="for that server")
-    number_format: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the processor has it")
+    number_format: Literal["auto", "int8", "bf16", "fp32"] = Field(
+        "auto", description="auto: the quickest that the processor has and that is known to find the same"
+    )
     threads: int = Field(0, ge=0, description="0: one for each core")
     batch_tokens: int = Field(4096, ge=256, description="tokens that one forward pass takes, padding included")
     other_models: int = Field(2, ge=1, description="models of collections that were indexed with another one, loaded")

@@ -2,51 +2,35 @@
 
 Purpose: on processors a padded batch wastes what it pads, and small operators cost as much as matrices.
 Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of the work, see next to no padding and
-few shapes (kernels for a new number of rows take 10 ms and 3 MB). Their weights are in the processor's own layout,
-GELU or the residual is added in the same pass. Attention goes text by text, equal lengths together: exponentials of
-the scores times the values and a column of ones give weighted values and their sum at once, which saves the softmax.
+few shapes (kernels for a new number of rows take 10 ms and 3 MB). GELU or the residual is added in the same pass. The
+two layers whose input is normalised can be int8 (`linear`). Attention goes text by text, equal lengths together:
+exponentials of the scores times the values and a column of ones give weighted values and their sum at once, which saves
+the softmax.
 Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its length.
-Does not promise: a result where scores leave the range of floats (OverflowError); any architecture but BERT (`pack`).
+Where scores leave the range in which exponentials are floats, which is rare, a pass is done again without that.
+Does not promise: any model but a BERT (`packing`).
 One pass runs on the calling thread; several threads may run passes at the same time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch.nn.functional import embedding, layer_norm, pad
 
+from rag_api.backends.linear import Int8Linear, Linear
+
 Tensor: TypeAlias = torch.Tensor
-Weights: TypeAlias = dict[str, Tensor]
 BIN = 1024
 STEP = 16  # tokens: by so many the windows of attention differ
 SHORT = 64  # tokens: attention of shorter texts is fp32, which needs no kernels made for their length
 MANY = 256  # tokens: more than questions that are asked at once have
-_mkldnn: Any = torch.ops.mkldnn
 
 
 @dataclass(frozen=True, slots=True)
-class _Linear:
-    weight: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> "_Linear":
-        return cls(_mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), BIN), bias.to(dtype))
-
-    def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
-        y: Tensor = _mkldnn._linear_pointwise(x, self.weight, self.bias, activation, [], "none")
-        return y
-
-    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
-        y: Tensor = _mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")
-        return y
-
-
-@dataclass(frozen=True, slots=True)
-class _Norm:
+class Norm:
     weight: Tensor
     bias: Tensor
     epsilon: float
@@ -56,13 +40,13 @@ class _Norm:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
-    query_key_value: _Linear
-    attended: _Linear
-    attended_norm: _Norm
-    up: _Linear
-    down: _Linear
-    norm: _Norm
+class Layer:
+    query_key_value: Linear | Int8Linear
+    attended: Linear
+    attended_norm: Norm
+    up: Linear | Int8Linear
+    down: Linear
+    norm: Norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +80,25 @@ class _Run:
 class PackedBert:
     words: Tensor
     positions: Tensor
-    norm: _Norm
-    layers: Sequence[_Layer]
+    norm: Norm
+    layers: Sequence[Layer]
     heads: int
     pooling: str
 
-    def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """From each text's token ids to pooled vectors (texts, width) in fp32. Raises OverflowError."""
+    def __call__(self, texts: Sequence[Sequence[int]], *, again: bool = True) -> Tensor:
+        """From each text's token ids to pooled vectors (texts, width) in fp32.
+
+        `again`: what leaves the range of floats goes through a slower pass that keeps in it, instead of OverflowError.
+        """
         pooled = torch.empty(len(texts), self.words.shape[1])
         for together in fill_bins([len(text) for text in texts]):
-            pooled[together] = self._pass([texts[at] for at in together])
+            some = [texts[at] for at in together]
+            try:
+                pooled[together] = self._pass(some)
+            except OverflowError:
+                if not again:
+                    raise
+                pooled[together] = self._pass(some, in_range=True)
         return pooled
 
     def warm_up(self) -> None:
@@ -114,7 +107,7 @@ class PackedBert:
             full, rest = divmod(rows, SHORT)
             self._pass([[0] * length for length in (rest, *[SHORT] * full) if length])
 
-    def _pass(self, texts: Sequence[Sequence[int]]) -> Tensor:
+    def _pass(self, texts: Sequence[Sequence[int]], *, in_range: bool = False) -> Tensor:
         """`texts` by length."""
         runs = _runs([len(text) for text in texts])
         used = runs[-1].stop
@@ -124,7 +117,7 @@ class PackedBert:
         x = self.norm(embedding(ids, self.words) + embedding(places, self.positions))
         sums = torch.zeros(())
         for layer in self.layers:
-            context, total = self._attend(layer.query_key_value(x), runs)
+            context, total = self._attend(layer.query_key_value(x), runs, in_range=in_range)
             sums = sums + total
             x = layer.attended_norm(layer.attended.plus(context, x))
             x = layer.norm(layer.down.plus(layer.up(x, "gelu"), x))
@@ -133,7 +126,7 @@ class PackedBert:
             raise OverflowError("attention scores are out of the range in which exponentials are floats")
         return pooled
 
-    def _attend(self, x: Tensor, runs: Sequence[_Run]) -> tuple[Tensor, Tensor]:
+    def _attend(self, x: Tensor, runs: Sequence[_Run], *, in_range: bool) -> tuple[Tensor, Tensor]:
         """Weighted values for each token, and the sum of all weights before they were scaled to 1."""
         width = x.shape[1] // 3
         size = width // self.heads
@@ -148,8 +141,13 @@ class PackedBert:
             value = pad(split[2, :, :, : run.length], (0, 1), value=1.0)
             if run.window > run.length:
                 value = pad(value, (0, 0, 0, run.window - run.length))
-            weights = torch.bmm(query, key.transpose(1, 2)).exp_()
-            found = torch.bmm(weights, value.view(-1, run.window, size + 1)).view(value.shape)[:, :, : run.length]
+            weights = torch.bmm(query, key.transpose(1, 2))
+            if in_range:
+                weights[:, :, run.length :] = -torch.inf
+                weights -= weights.amax(2, keepdim=True)
+            found = torch.bmm(weights.exp_(), value.view(-1, run.window, size + 1)).view(value.shape)[
+                :, :, : run.length
+            ]
             sums = found[..., size:]
             total += sums.sum(dtype=torch.float32)
             into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)
@@ -159,55 +157,6 @@ class PackedBert:
     def _pool(self, x: Tensor, run: _Run) -> Tensor:
         tokens = x[run.start : run.stop].view(run.count, run.length, -1)
         return tokens[:, 0].float() if self.pooling == "cls" else tokens.mean(1, dtype=torch.float32)
-
-
-def pack(modules: Sequence[Any], dtype: torch.dtype) -> PackedBert | None:
-    """The forward pass of a SentenceTransformer's modules, or None where they are not a BERT, pooled and no more."""
-    names = [type(module).__name__ for module in modules]
-    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        return None
-    bert, pooling = modules[0].auto_model, modules[1].pooling_mode
-    if type(bert).__name__ != "BertModel" or pooling not in ("mean", "cls") or not _has_prepacking():
-        return None
-    config = bert.config
-    absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
-    if config.hidden_act != "gelu" or not absolute or config.is_decoder:
-        return None
-    weights = {name: weight.float() for name, weight in bert.state_dict().items()}
-    types = weights["embeddings.token_type_embeddings.weight"]
-    return PackedBert(
-        words=(weights["embeddings.word_embeddings.weight"] + types[0]).to(dtype),
-        positions=weights["embeddings.position_embeddings.weight"].to(dtype),
-        norm=_norm(weights, "embeddings.LayerNorm", config, dtype),
-        layers=[_layer(weights, f"encoder.layer.{i}.", config, dtype) for i in range(config.num_hidden_layers)],
-        heads=config.num_attention_heads,
-        pooling=pooling,
-    )
-
-
-def _layer(weights: Weights, at: str, config: Any, dtype: torch.dtype) -> _Layer:
-    parts = [f"{at}attention.self.{name}" for name in ("query", "key", "value")]
-    scales = ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0)
-    weight, bias = (
-        torch.cat([weights[f"{part}.{kind}"] * scale for part, scale in zip(parts, scales, strict=True)])
-        for kind in ("weight", "bias")
-    )
-    return _Layer(
-        query_key_value=_Linear.of(weight, bias, dtype),
-        attended=_linear(weights, f"{at}attention.output.dense", dtype),
-        attended_norm=_norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
-        up=_linear(weights, f"{at}intermediate.dense", dtype),
-        down=_linear(weights, f"{at}output.dense", dtype),
-        norm=_norm(weights, f"{at}output.LayerNorm", config, dtype),
-    )
-
-
-def _linear(weights: Weights, name: str, dtype: torch.dtype) -> _Linear:
-    return _Linear.of(weights[f"{name}.weight"], weights[f"{name}.bias"], dtype)
-
-
-def _norm(weights: Weights, name: str, config: Any, dtype: torch.dtype) -> _Norm:
-    return _Norm(weights[f"{name}.weight"].to(dtype), weights[f"{name}.bias"].to(dtype), config.layer_norm_eps)
 
 
 def _runs(lengths: Sequence[int]) -> list[_Run]:
@@ -240,8 +189,3 @@ def _rows(tokens: int) -> int:
     questions, which would pay for rows that are not used."""
     step = 4 if tokens <= 32 else 16 if tokens <= MANY else 64
     return -(-tokens // step) * step
-
-
-def _has_prepacking() -> bool:
-    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and hasattr(_mkldnn, "_reorder_linear_weight")

@@ -3,9 +3,9 @@
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,21 +21,25 @@ PROBES = (
     "Ferries, 1921–1938: “naïve” 東京 \N{SMILING FACE WITH SMILING EYES} " + "the crossing takes an hour. " * 60,
     "",
 )
-AGREES = 0.999
+NumberFormat: TypeAlias = Literal["int8", "bf16", "fp32"]
+AGREES: Mapping[NumberFormat, float] = {"fp32": 0.999, "bf16": 0.999, "int8": 0.99}  # at least, with the library's
+STEPS = Path(__file__).parent / "steps"  # of int8 layers, by the model's fingerprint (`linear`, bench/steps.py)
 
 
 class SentenceTransformerModel:
     """Loads at once (seconds; blocks). `encode` blocks; several threads may call it, each keeps one core busy."""
 
-    def __init__(self, model: str, *, number_format: Literal["auto", "bf16", "fp32"]) -> None:
+    def __init__(self, model: str, *, number_format: Literal["auto"] | NumberFormat) -> None:
         folder = find_model(model)
+        identifier = fingerprint(folder)
+        steps = STEPS / f"{identifier}.npz"
+        formats = _formats(number_format, model, has_steps=steps.exists())
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import torch
         from sentence_transformers import SentenceTransformer
 
         torch.set_num_threads(1)  # a pass a core needs no hand-overs within a pass, and is 1.5 times as fast
-        self.number_format = ("bf16" if has_bf16() else "fp32") if number_format == "auto" else number_format
-        dtype = torch.bfloat16 if self.number_format == "bf16" else torch.float32
+        dtype = torch.float32 if formats == ["fp32"] else torch.bfloat16
         try:
             self._model: Any = SentenceTransformer(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
@@ -49,11 +53,14 @@ class SentenceTransformerModel:
         self.tokenizer_file = folder / "tokenizer.json"
         self.identity = EmbedderIdentity(
             model=model,
-            fingerprint=_fingerprint(folder),
+            fingerprint=identifier,
             dimension=int(self.encode([PROBES[0]]).shape[1]),
             max_tokens=int(self._model.max_seq_length or 512) - 2,  # its two special tokens
         )
-        self._packed = self._pack(dtype)
+        for self.number_format in formats:
+            if packed := self._pack(dtype, steps if self.number_format == "int8" else None):
+                self._packed = packed
+                break
 
     @property
     def is_packed(self) -> bool:
@@ -64,10 +71,7 @@ class SentenceTransformerModel:
         """Unit vectors of shape (len(texts), dimension)."""
         with self._torch.inference_mode():
             if self._packed is not None:
-                try:
-                    return _unit(self._packed(texts))
-                except OverflowError as error:
-                    log(__name__).warning("this pass goes through the library", reason=str(error))
+                return _unit(self._packed(texts))
             return _unit(self._library(texts))
 
     def _library(self, texts: list[str]) -> Vectors:
@@ -76,32 +80,37 @@ class SentenceTransformerModel:
         vectors: Vectors = self._model(features)["sentence_embedding"].float().numpy()
         return vectors
 
-    def _pack(self, dtype: Any) -> Callable[[list[str]], Vectors] | None:
+    def _pack(self, dtype: Any, steps_file: Path | None) -> Callable[[list[str]], Vectors] | None:
         """Our own forward pass, where it knows the architecture and finds what the library finds."""
-        from rag_api.backends.forward import pack
+        from rag_api.backends.packing import pack
 
         with self._torch.inference_mode():
             try:
-                bert = pack(list(self._model), dtype)
+                bert = pack(list(self._model), dtype, self._steps(steps_file) if steps_file else None)
                 tokenizer = _own_tokenizer(self._model) if bert else None
                 if bert is None or tokenizer is None:
                     return None
 
-                def packed(texts: list[str]) -> Vectors:
-                    vectors: Vectors = bert([text.ids for text in tokenizer.encode_batch_fast(texts)]).numpy()
+                def packed(texts: list[str], *, again: bool = True) -> Vectors:
+                    ids = [text.ids for text in tokenizer.encode_batch_fast(texts)]
+                    vectors: Vectors = bert(ids, again=again).numpy()
                     return vectors
 
-                own, theirs = (_unit(pass_(list(PROBES))) for pass_ in (packed, self._library))
+                own, theirs = _unit(packed(list(PROBES), again=False)), _unit(self._library(list(PROBES)))
             except Exception as error:  # noqa: BLE001 - the tokenizer raises nothing narrower, and the library serves
-                log(__name__).warning("the library's forward pass is used, as our own fails", reason=str(error))
+                log(__name__).warning("our own forward pass fails", format=self.number_format, reason=str(error))
                 return None
         cosine = float(np.sum(own * theirs, axis=1).min())
-        if cosine < AGREES or np.isnan(cosine):
-            log(__name__).warning("the library's forward pass is used, as our own differs", cosine=round(cosine, 5))
+        if cosine < AGREES[self.number_format] or np.isnan(cosine):
+            log(__name__).warning("our own forward pass differs", format=self.number_format, cosine=round(cosine, 5))
             return None
         with self._torch.inference_mode():
             bert.warm_up()
         return packed
+
+    def _steps(self, file: Path) -> dict[str, Any]:
+        with np.load(file, allow_pickle=False) as steps:
+            return {name: self._torch.from_numpy(steps[name]) for name in steps.files}
 
     def with_prompt(self, texts: list[str], kind: Literal["query", "document"]) -> list[str]:
         """Some models want words before a query or a document; they say which."""
@@ -136,8 +145,30 @@ def cores() -> int:
 
 def has_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices by itself."""
+    return _processor_has("avx512_bf16", "amx_bf16")
+
+
+def has_int8() -> bool:
+    """The same of int8, bf16 being there for the rest."""
+    return has_bf16() and _processor_has("avx512_vnni", "amx_int8")
+
+
+def _processor_has(*flags: str) -> bool:
     cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and any(flag in cpuinfo.read_text("utf-8") for flag in ("avx512_bf16", "amx_bf16"))
+    return cpuinfo.exists() and any(flag in cpuinfo.read_text("utf-8") for flag in flags)
+
+
+def _formats(wanted: Literal["auto"] | NumberFormat, model: str, *, has_steps: bool) -> list[NumberFormat]:
+    """Those to try, the best first."""
+    if wanted == "int8" and not has_steps:
+        raise EmbedderUnavailable(
+            f"int8 steps of the embedding model {model!r} are not known: set RAG_EMBEDDER__NUMBER_FORMAT to auto"
+        )
+    if wanted == "int8" or (wanted == "auto" and has_steps and has_int8()):
+        return ["int8", "bf16"]
+    if wanted == "auto":
+        return ["bf16" if has_bf16() else "fp32"]
+    return [wanted]
 
 
 def find_model(model: str) -> Path:
@@ -170,8 +201,9 @@ def _default_model() -> Path:
     return folder
 
 
-def _fingerprint(folder: Path) -> str:
-    """Of the weights, and of how they are pooled. Not of the number format: bf16 and fp32 vectors differ by 4e-5."""
+def fingerprint(folder: Path) -> str:
+    """Of the weights, and of how they are pooled. Not of the number format: vectors of bf16 differ by 4e-5, of int8 by
+    6e-4 from those of fp32."""
     files = sorted([*folder.rglob("*.safetensors"), *folder.rglob("pytorch_model*.bin"), *folder.glob("modules.json")])
     names = "".join(f"{file.relative_to(folder)} {_sha256(file)}\n" for file in files)
     return hashlib.sha256(names.encode()).hexdigest()[:16]

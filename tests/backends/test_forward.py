@@ -17,8 +17,10 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from ingest.ports import Vectors
 from rag_api.backends import sentence_transformer
 from rag_api.backends.forward import BIN, STEP, fill_bins
-from rag_api.backends.sentence_transformer import SentenceTransformerModel, find_model, has_bf16
+from rag_api.backends.packing import pack
+from rag_api.backends.sentence_transformer import SentenceTransformerModel, find_model, has_bf16, has_int8
 from rag_api.core.defaults import DEFAULT_MODEL
+from rag_api.errors import EmbedderUnavailable
 from tests.models import make_smaller_model
 
 WORDS = "the harbour master closes both slipways when wind from north exceeds force eight".split()
@@ -53,11 +55,13 @@ def cosines(some: Vectors, others: Vectors) -> Vectors:
     return np.sum(unit(some) * unit(others), axis=1)
 
 
-@pytest.fixture(scope="module", params=["fp32", "bf16"])
+@pytest.fixture(scope="module", params=["fp32", "bf16", "int8"])
 def model(request: pytest.FixtureRequest) -> SentenceTransformerModel:
-    if request.param == "bf16" and not has_bf16():
-        pytest.skip("this processor has no bf16")
-    return SentenceTransformerModel(DEFAULT_MODEL, number_format=request.param)
+    if not {"fp32": True, "bf16": has_bf16(), "int8": has_int8()}[request.param]:
+        pytest.skip(f"this processor has no {request.param}")
+    model = SentenceTransformerModel(DEFAULT_MODEL, number_format=request.param)
+    assert model.number_format == request.param
+    return model
 
 
 def test_the_default_model_goes_through_our_own_pass(model: SentenceTransformerModel) -> None:
@@ -67,7 +71,9 @@ def test_the_default_model_goes_through_our_own_pass(model: SentenceTransformerM
 def test_vectors_are_those_of_the_library(model: SentenceTransformerModel, library: Any) -> None:
     found = model.encode(TEXTS)
     agree = cosines(found, library.encode(TEXTS))
-    least_mean, least = (0.9999, 0.9995) if model.number_format == "bf16" else (0.999999, 0.99999)
+    least_mean, least = {"fp32": (0.999999, 0.99999), "bf16": (0.9999, 0.9995), "int8": (0.999, 0.99)}[
+        model.number_format
+    ]
     assert float(agree.mean()) >= least_mean
     assert float(agree.min()) >= least
     assert found.dtype == np.float32
@@ -149,6 +155,26 @@ def test_other_models_work_by_our_own_pass_or_by_the_librarys(
     assert mine.is_packed is is_packed
     texts = [*TEXTS[:9], *TEXTS[9::4]]
     assert float(cosines(mine.encode(texts), changed.encode(texts)).min()) >= 0.9999
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scores_out_of_range_go_through_a_pass_that_keeps_in_it(smaller: Any, dtype: torch.dtype) -> None:
+    changed, texts = copy.deepcopy(smaller).to(dtype), [*TEXTS[:6], *TEXTS[7::5]]
+    with torch.inference_mode():
+        steep(changed[0].auto_model)
+        bert = pack(list(changed), dtype)
+        assert bert
+        ids = [changed.tokenizer(text)["input_ids"] for text in texts]
+        with pytest.raises(OverflowError):
+            bert(ids, again=False)
+        found = bert(ids).numpy()
+    assert float(cosines(found, changed.encode(texts)).min()) >= 0.999
+
+
+def test_steps_of_a_model_that_has_none_are_refused(smaller: Any, tmp_path: Path) -> None:
+    smaller.save(str(tmp_path))
+    with pytest.raises(EmbedderUnavailable, match="RAG_EMBEDDER__NUMBER_FORMAT"):
+        SentenceTransformerModel(str(tmp_path), number_format="int8")
 
 
 def test_a_tokenizer_that_will_not_be_copied_leaves_texts_to_the_library(
