@@ -55,9 +55,7 @@ def steps_of(weight: Tensor, x: Tensor) -> Tensor:
 
 def find(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     bert = packed(model, torch.float32)
-    layers = [
-        dataclasses.replace(one, query_key_value=Seen(one.query_key_value), up=Seen(one.up)) for one in bert.layers
-    ]
+    layers = [watched(layer) for layer in bert.layers]
     dataclasses.replace(bert, layers=layers)(texts)
     found: dict[str, Tensor] = {}
     for name, (weight, _) in matrices(list(model)).items():
@@ -66,7 +64,7 @@ def find(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     return found
 
 
-def seen(layer: Layer) -> Layer:
+def watched(layer: Layer) -> Layer:
     spies: dict[str, Any] = {"query_key_value": Seen(layer.query_key_value), "up": Seen(layer.up)}
     return dataclasses.replace(layer, **spies)
 

@@ -5,9 +5,10 @@ Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of 
 few shapes (kernels for a new number of rows take 10 ms and 3 MB). GELU or the residual is added in the same pass. The
 two layers whose input is normalised can be int8 (`linear`). Attention goes text by text, equal lengths together:
 exponentials of the scores times the values and a column of ones give weighted values and their sum at once, which saves
-the softmax.
-Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its length.
-Where scores leave the range in which exponentials are floats, which is rare, a pass is done again without that.
+the softmax. Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its
+length.
+Where exponentials leave the range of floats, which is rare, a pass is done again with each row's greatest score taken
+away from it.
 Does not promise: any model but a BERT (`packing`).
 One pass runs on the calling thread; several threads may run passes at the same time.
 """
@@ -15,14 +16,12 @@ One pass runs on the calling thread; several threads may run passes at the same 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import TypeAlias
 
 import torch
 from torch.nn.functional import embedding, layer_norm, pad
 
-from rag_api.backends.linear import Int8Linear, Linear
+from rag_api.backends.linear import Int8Linear, Linear, Tensor
 
-Tensor: TypeAlias = torch.Tensor
 BIN = 1024
 STEP = 16  # tokens: by so many the windows of attention differ
 SHORT = 64  # tokens: attention of shorter texts is fp32, which needs no kernels made for their length
@@ -88,7 +87,8 @@ class PackedBert:
     def __call__(self, texts: Sequence[Sequence[int]], *, again: bool = True) -> Tensor:
         """From each text's token ids to pooled vectors (texts, width) in fp32.
 
-        `again`: what leaves the range of floats goes through a slower pass that keeps in it, instead of OverflowError.
+        `again`: what leaves the range of floats goes through a slower pass that keeps in it; else it is OverflowError,
+        which is also raised where that pass has no finite result.
         """
         pooled = torch.empty(len(texts), self.words.shape[1])
         for together in fill_bins([len(text) for text in texts]):
@@ -141,13 +141,12 @@ class PackedBert:
             value = pad(split[2, :, :, : run.length], (0, 1), value=1.0)
             if run.window > run.length:
                 value = pad(value, (0, 0, 0, run.window - run.length))
-            weights = torch.bmm(query, key.transpose(1, 2))
+            scores = torch.bmm(query, key.transpose(1, 2))
             if in_range:
-                weights[:, :, run.length :] = -torch.inf
-                weights -= weights.amax(2, keepdim=True)
-            found = torch.bmm(weights.exp_(), value.view(-1, run.window, size + 1)).view(value.shape)[
-                :, :, : run.length
-            ]
+                scores[:, :, run.length :] = -torch.inf
+                scores -= scores.amax(2, keepdim=True)
+            weights = scores.exp_()
+            found = torch.bmm(weights, value.view(-1, run.window, size + 1)).view(value.shape)[:, :, : run.length]
             sums = found[..., size:]
             total += sums.sum(dtype=torch.float32)
             into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)

@@ -42,14 +42,11 @@ def pack(modules: Sequence[Any], dtype: torch.dtype, steps: Mapping[str, Tensor]
 def matrices(modules: Sequence[Any]) -> dict[str, Matrix]:
     """Weights and biases, in fp32, of the layers that may be int8: "0.query_key_value", "0.up", "1.query_key_value"…"""
     bert = modules[0].auto_model
-    weights, layers = _weights(bert), range(bert.config.num_hidden_layers)
+    weights = _weights(bert)
     return {
         f"{i}.{name}": matrix
-        for i in layers
-        for name, matrix in (
-            ("query_key_value", _query_key_value(weights, i, bert.config)),
-            ("up", _matrix(weights, [f"encoder.layer.{i}.intermediate.dense"])),
-        )
+        for i in range(bert.config.num_hidden_layers)
+        for name, matrix in _of_normalised(weights, i, bert.config).items()
     }
 
 
@@ -69,20 +66,26 @@ def _layer(weights: Weights, i: int, config: Any, dtype: torch.dtype, steps: Map
             return Linear.of(*matrix, dtype, rows=BIN)
         return Int8Linear.of(*matrix, its_steps, rows=BIN)
 
+    may_be_int8 = {name: quicker(name, matrix) for name, matrix in _of_normalised(weights, i, config).items()}
     return Layer(
-        query_key_value=quicker("query_key_value", _query_key_value(weights, i, config)),
+        query_key_value=may_be_int8["query_key_value"],
         attended=linear("attention.output"),
         attended_norm=_norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
-        up=quicker("up", _matrix(weights, [f"{at}intermediate.dense"])),
+        up=may_be_int8["up"],
         down=linear("output"),
         norm=_norm(weights, f"{at}output.LayerNorm", config, dtype),
     )
 
 
-def _query_key_value(weights: Weights, i: int, config: Any) -> Matrix:
-    """With what scores are divided by in the query's part."""
-    parts = [f"encoder.layer.{i}.attention.self.{name}" for name in ("query", "key", "value")]
-    return _matrix(weights, parts, ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0))
+def _of_normalised(weights: Weights, i: int, config: Any) -> dict[str, Matrix]:
+    """A layer's matrices whose input is normalised. What scores are divided by is in the query's part of the first."""
+    at = f"encoder.layer.{i}"
+    parts = [f"{at}.attention.self.{name}" for name in ("query", "key", "value")]
+    scales = ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0)
+    return {
+        "query_key_value": _matrix(weights, parts, scales),
+        "up": _matrix(weights, [f"{at}.intermediate.dense"]),
+    }
 
 
 def _matrix(weights: Weights, names: Sequence[str], scales: Sequence[float] = (1.0,)) -> Matrix:

@@ -57,9 +57,10 @@ class SentenceTransformerModel:
             dimension=int(self.encode([PROBES[0]]).shape[1]),
             max_tokens=int(self._model.max_seq_length or 512) - 2,  # its two special tokens
         )
-        for self.number_format in formats:
-            if packed := self._pack(dtype, steps if self.number_format == "int8" else None):
-                self._packed = packed
+        self.number_format = formats[-1]
+        for tried in formats:
+            if packed := self._pack(tried, dtype, steps):
+                self.number_format, self._packed = tried, packed
                 break
 
     @property
@@ -80,13 +81,13 @@ class SentenceTransformerModel:
         vectors: Vectors = self._model(features)["sentence_embedding"].float().numpy()
         return vectors
 
-    def _pack(self, dtype: Any, steps_file: Path | None) -> Callable[[list[str]], Vectors] | None:
+    def _pack(self, number_format: NumberFormat, dtype: Any, steps: Path) -> Callable[[list[str]], Vectors] | None:
         """Our own forward pass, where it knows the architecture and finds what the library finds."""
         from rag_api.backends.packing import pack
 
         with self._torch.inference_mode():
             try:
-                bert = pack(list(self._model), dtype, self._steps(steps_file) if steps_file else None)
+                bert = pack(list(self._model), dtype, self._steps(steps) if number_format == "int8" else None)
                 tokenizer = _own_tokenizer(self._model) if bert else None
                 if bert is None or tokenizer is None:
                     return None
@@ -98,11 +99,11 @@ class SentenceTransformerModel:
 
                 own, theirs = _unit(packed(list(PROBES), again=False)), _unit(self._library(list(PROBES)))
             except Exception as error:  # noqa: BLE001 - the tokenizer raises nothing narrower, and the library serves
-                log(__name__).warning("our own forward pass fails", format=self.number_format, reason=str(error))
+                log(__name__).warning("our own forward pass fails", format=number_format, reason=str(error))
                 return None
         cosine = float(np.sum(own * theirs, axis=1).min())
-        if cosine < AGREES[self.number_format] or np.isnan(cosine):
-            log(__name__).warning("our own forward pass differs", format=self.number_format, cosine=round(cosine, 5))
+        if cosine < AGREES[number_format] or np.isnan(cosine):
+            log(__name__).warning("our own forward pass differs", format=number_format, cosine=round(cosine, 5))
             return None
         with self._torch.inference_mode():
             bert.warm_up()

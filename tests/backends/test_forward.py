@@ -71,9 +71,8 @@ def test_the_default_model_goes_through_our_own_pass(model: SentenceTransformerM
 def test_vectors_are_those_of_the_library(model: SentenceTransformerModel, library: Any) -> None:
     found = model.encode(TEXTS)
     agree = cosines(found, library.encode(TEXTS))
-    least_mean, least = {"fp32": (0.999999, 0.99999), "bf16": (0.9999, 0.9995), "int8": (0.999, 0.99)}[
-        model.number_format
-    ]
+    expected = {"fp32": (0.999999, 0.99999), "bf16": (0.9999, 0.9995), "int8": (0.999, 0.99)}
+    least_mean, least = expected[model.number_format]
     assert float(agree.mean()) >= least_mean
     assert float(agree.min()) >= least
     assert found.dtype == np.float32
