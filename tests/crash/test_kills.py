@@ -200,7 +200,7 @@ def assert_newest_is_found(server: Server, book: Book) -> None:
     assert [source for source, count in listed if count != 1] == []
     published = dict(rows(server.home, "SELECT source, id FROM documents WHERE deleted_at IS NULL"))
     for name, sent in book.sent.items():
-        done = [one for one in sent if one.job_id is None or server.job(one.job_id)["state"] == "done"]
+        done = [one for one in sent if server.job(one.job_id)["state"] == "done"]
         if not done:
             continue
         newest = max(done, key=lambda one: one.group)

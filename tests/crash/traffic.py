@@ -34,11 +34,11 @@ def text(document: str, group: int, parts: int) -> str:
 
 @dataclass
 class Sent:
-    """An acknowledged upload of a document; `job_id` is None when an earlier try had got through."""
+    """An acknowledged upload of a document."""
 
     group: int
     parts: int
-    job_id: str | None
+    job_id: str
 
 
 @dataclass
@@ -131,23 +131,27 @@ class Uploader(Client):
 
     def upload(self, name: str) -> Sent:
         self.group += 1
-        sent = Sent(self.group, self.random.randint(3, 40), None)
-        data = text(name, sent.group, sent.parts).encode()
+        parts = self.random.randint(3, 40)
+        data = text(name, self.group, parts).encode()
         reply = self.insist("POST", DOCUMENTS, files={"files": (f"{name}.txt", data)})
         assert reply.status_code == 202, reply.text
         [row] = reply.json()["documents"]
         assert row["status"] in ("queued", "unchanged"), row
-        sent.job_id = row["job_id"]
+        sent = Sent(self.group, parts, row["job_id"] or self.newest_job(row["document_id"]))
         self._note(name, sent, row["document_id"])
         return sent
+
+    def newest_job(self, document_id: str) -> str:
+        """That of an earlier try, which had got through though its reply did not: nobody else uploads."""
+        jobs = self.insist("GET", "/api/v1/jobs", params={"limit": 100}).json()["items"]
+        return next(str(job["job_id"]) for job in jobs if job["document_id"] == document_id)
 
     def _note(self, name: str, sent: Sent, document_id: str | None) -> None:
         with self.book.lock:
             self.book.sent.setdefault(name, []).append(sent)
             if document_id:
                 self.book.ids[name] = document_id
-            if sent.job_id:
-                self.book.jobs.add(sent.job_id)
+            self.book.jobs.add(sent.job_id)
 
     def upload_bulk(self) -> None:
         """One bulk load after the other: which of two at once comes last would be anybody's guess."""
@@ -177,10 +181,9 @@ class Uploader(Client):
 
     def cancel(self, name: str) -> None:
         sent = self.upload(name)
-        if sent.job_id:
-            reply = self.insist("POST", f"/api/v1/jobs/{sent.job_id}/cancel")
-            assert reply.status_code in (200, 202, 409), reply.text
-            self.book.cancelled.add(sent.job_id)
+        reply = self.insist("POST", f"/api/v1/jobs/{sent.job_id}/cancel")
+        assert reply.status_code in (200, 202, 409), reply.text
+        self.book.cancelled.add(sent.job_id)
 
     def retry(self) -> None:
         if self.book.cancelled:
@@ -283,7 +286,7 @@ class Watcher(Client):
     def step(self) -> None:
         with self.book.lock:
             open_ = [(name, one) for name, all_ in self.book.sent.items() for one in all_[-2:]
-                     if one.job_id and one.group > self.book.known_done.get(name, 0)]  # fmt: skip
+                     if one.group > self.book.known_done.get(name, 0)]  # fmt: skip
         self.random.shuffle(open_)
         for name, one in open_[:5]:
             reply = self.ask("GET", f"/api/v1/jobs/{one.job_id}")
