@@ -137,14 +137,14 @@ class Uploader(Client):
         assert reply.status_code == 202, reply.text
         [row] = reply.json()["documents"]
         assert row["status"] in ("queued", "unchanged"), row
-        sent = Sent(self.group, parts, row["job_id"] or self.newest_job(row["document_id"]))
+        sent = Sent(self.group, parts, row["job_id"] or self.newest_job(f"{name}.txt"))
         self._note(name, sent, row["document_id"])
         return sent
 
-    def newest_job(self, document_id: str) -> str:
+    def newest_job(self, source: str) -> str:
         """That of an earlier try, which had got through though its reply did not: nobody else uploads."""
         jobs = self.insist("GET", "/api/v1/jobs", params={"limit": 100}).json()["items"]
-        return next(str(job["job_id"]) for job in jobs if job["document_id"] == document_id)
+        return next(str(job["job_id"]) for job in jobs if job["source"] == source)
 
     def _note(self, name: str, sent: Sent, document_id: str | None) -> None:
         with self.book.lock:
@@ -164,9 +164,9 @@ class Uploader(Client):
         sizes = {f"line{n}": self.random.randint(1, 12) for n in range(self.random.randint(5, 60))}
         lines = [json.dumps({"id": name, "text": text(name, self.group, parts)}) for name, parts in sizes.items()]
         reply = self.insist("POST", DOCUMENTS, files={"files": ("lines.jsonl", "\n".join(lines).encode())})
-        self.bulk_job = reply.json()["documents"][0]["job_id"]
+        self.bulk_job = job_id = str(reply.json()["documents"][0]["job_id"] or self.newest_job("lines.jsonl"))
         for name, parts in sizes.items():
-            self._note(name, Sent(self.group, parts, self.bulk_job), None)
+            self._note(name, Sent(self.group, parts, job_id), None)
 
     def delete(self, name: str) -> None:
         document_id = self.book.ids.get(name)
