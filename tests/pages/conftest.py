@@ -78,7 +78,7 @@ def ask(page: Page, question: str) -> None:
 def asked(page: Page, question: str, outcome: str = "answered") -> None:
     """Asks, and waits until that turn is over."""
     ask(page, question)
-    page.wait_for_selector(f".turn:last-child[data-outcome={outcome}]")
+    page.locator(f".turn:last-child[data-outcome={outcome}]", has_text=question).wait_for()
 
 
 def fits(page: Page) -> bool:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.fake_llm import (
     FakeLanguageModel,
@@ -170,6 +170,24 @@ def test_a_model_is_chosen_and_stays_chosen(page: Page, spoken: Service, llm: Fa
     assert [request["model"] for request in llm.requests if request.get("stream")][:2] == ["fake-model", OTHER]
     kept = spoken.http.get(f"/api/v1/conversations/{page.url.partition('?c=')[2]}").json()["answers"]
     assert [answer["model"] for answer in kept] == ["fake-model", OTHER, OTHER]
+
+
+def test_a_question_asked_before_the_conversation_is_shown_is_not_lost(page: Page, llm: FakeLanguageModel) -> None:
+    asked(page, QUESTION)
+    late: list[tuple[Route, APIResponse]] = []
+
+    def fetched(route: Route) -> None:
+        late.append((route, route.fetch()))
+
+    page.route("**/api/v1/conversations/*", fetched)
+    page.reload()
+    while not late:
+        page.wait_for_timeout(20)
+    ask(page, "And in winter?")
+    page.wait_for_timeout(200)  # time enough to be answered, were it asked already
+    [(route, response)] = late
+    route.fulfill(response=response)
+    page.wait_for_selector(".turn:nth-child(2)[data-outcome=answered]")
 
 
 def test_thinking_is_folded_away(page: Page, llm: FakeLanguageModel) -> None:

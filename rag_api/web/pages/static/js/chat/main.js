@@ -15,6 +15,7 @@ import { endOf } from "./words.js";
 
 const TITLE = document.title;
 let current = null; // the conversation that is looked at; null before the first answer of a new one
+let opened = null; // settles when what was said in it is shown
 let cited = null; // the turn whose source is open
 
 const status = new Status();
@@ -43,7 +44,8 @@ function again(turn) {
   follow(run, answer_id ? turn : null);
 }
 
-function ask(question) {
+async function ask(question) {
+  await opened; // else what was said before would take the new turn's place
   const conversation_id = current;
   const { collection, reasoning, model } = composer;
   follow(Run.ask({ question, collection, conversation_id, reasoning, model }), null);
@@ -103,7 +105,7 @@ function changed() {
 function go(id) {
   if (id === current && id) return;
   history.pushState(null, "", id ? `/?c=${encodeURIComponent(id)}` : "/");
-  open(id);
+  opened = open(id);
 }
 
 async function open(id) {
@@ -149,7 +151,7 @@ function prepare() {
     else if (source.isOpen) source.close();
     else stop();
   });
-  addEventListener("popstate", () => open(wanted()));
+  addEventListener("popstate", () => (opened = open(wanted())));
   dropZone(() => composer.collection, greet);
 }
 
@@ -177,7 +179,7 @@ async function offerModels() {
 }
 
 prepare();
-open(wanted());
+opened = open(wanted());
 status.check();
 sidebar.refresh();
 offerCollections();
