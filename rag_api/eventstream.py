@@ -1,11 +1,12 @@
 """Server-sent events, to the letter of the HTML standard's section 9.2.6, from bytes that arrive in any pieces."""
 
 import codecs
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
+    """A tuple, as a stream makes one for each token."""
+
     event: str
     data: str
     id: str
@@ -35,16 +36,21 @@ class EventStreamDecoder:
         self._begun.append(first)
         if not lines:
             return []
-        whole = "".join(self._begun)
+        lines.insert(0, "".join(self._begun))
         self._begun = [lines.pop()]
-        return [event for line in (whole, *lines) if (event := self._line(line))]
+        found: list[ServerSentEvent] = []
+        for line in lines:
+            if line.startswith("data: "):  # nearly all of them
+                self._data.append(line[6:])
+            elif line:
+                self._field(line)
+            else:
+                if self._data:
+                    found.append(ServerSentEvent(self._event or "message", "\n".join(self._data), self._id))
+                self._event, self._data = "", []
+        return found
 
-    def _line(self, line: str) -> ServerSentEvent | None:
-        if not line:
-            return self._dispatch()
-        if line.startswith("data: "):  # nearly all of them
-            self._data.append(line[6:])
-            return None
+    def _field(self, line: str) -> None:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match name:
@@ -54,9 +60,3 @@ class EventStreamDecoder:
                 self._data.append(value)
             case "id" if "\0" not in value:
                 self._id = value
-        return None
-
-    def _dispatch(self) -> ServerSentEvent | None:
-        event = ServerSentEvent(self._event or "message", "\n".join(self._data), self._id) if self._data else None
-        self._event, self._data = "", []
-        return event

@@ -61,9 +61,10 @@ class TantivyIndex:
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
     ) -> list[Scored]:
-        if self._reading.is_short(index, documents):
-            with self._told():
-                return self._reading.search_at_once(index, text, top_k, documents)
+        with self._told():
+            found = self._reading.search_at_once(index, text, top_k, documents)
+        if found is not None:
+            return found
         return await self._searches.ask((index, text, top_k, documents))
 
     async def _search_together(self, asked: Sequence[_Asked]) -> Sequence[list[Scored]]:

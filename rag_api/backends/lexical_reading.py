@@ -7,6 +7,7 @@ after one that took long, as when the system had to read the files, none is for 
 
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,59 +23,70 @@ FEW_CHUNKS = 20_000
 LONG_S, WHILE_S = 0.02, 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An index as it was when its list of segments was `changed`. `ids`: of its chunks, by where they are in it, as
+    far as somebody has asked; None where they are too many to be kept."""
+
+    reader: Any
+    changed: int
+    ids: dict[int, str] | None
+
+
 class LexicalReading:
-    """`is_short` and `search_at_once` are for the event loop, all else for one thread at a time."""
+    """`search_at_once` is for the event loop, all else for one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._readers: dict[str, tuple[int, Any]] = {}
-        self._small: set[str] = set()
+        self._opened: dict[str, _Opened] = {}
         self._none_short_before = 0.0
 
     def forget(self, index: str) -> None:
-        self._readers.pop(index, None)
-        self._small.discard(index)
+        self._opened.pop(index, None)
 
-    def is_short(self, index: str, documents: Collection[str] | None) -> bool:
-        """Nothing has to be opened first."""
-        return (
-            index in self._small
-            and (documents is None or len(documents) <= NAMED_DOCUMENTS)
-            and time.monotonic() >= self._none_short_before
-            and self._readers.get(index, (0, None))[0] == self._changed(index)
-        )
-
-    def search_at_once(self, index: str, *asked: Any) -> list[Scored]:
-        """What `is_short` has just said that it may be."""
+    def search_at_once(
+        self, index: str, text: str, top_k: int, documents: Collection[str] | None
+    ) -> list[Scored] | None:
+        """None where that may take long, or something has to be opened first."""
         began = time.monotonic()
+        opened = self._opened.get(index)
+        if opened is None or opened.ids is None or began < self._none_short_before:
+            return None
+        if documents is not None and len(documents) > NAMED_DOCUMENTS:
+            return None
+        searcher = opened.reader.searcher()  # before the look: of what is opened, or of something newer that shows
+        if self._changed(index) != opened.changed:
+            return None
         try:
-            _, reader = self._readers.get(index, (0, None))
-            return _search(reader, *asked)
+            return _search(opened, searcher, text, top_k, documents)
         finally:
             if time.monotonic() > began + LONG_S:
                 self._none_short_before = time.monotonic() + WHILE_S
 
-    def search(self, index: str, *asked: Any) -> list[Scored]:
-        return _search(self.reader(index), *asked)
+    def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+        opened = self._open(index)
+        return _search(opened, opened.reader.searcher(), text, top_k, documents) if opened else []
 
     def reader(self, index: str) -> Any | None:
         """The index as last committed, or None where there is none."""
+        opened = self._open(index)
+        return opened.reader if opened else None
+
+    def _open(self, index: str) -> _Opened | None:
         changed = self._changed(index)
-        if changed is None and index in self._readers:
+        if changed is None and index in self._opened:
             time.sleep(REPLACING_S)  # between the two renames of `_replace`
             changed = self._changed(index)
         if changed is None:
-            self._readers.pop(index, None)
+            self.forget(index)
             return None
-        known, reader = self._readers.get(index, (0, None))
-        if reader is None:
-            reader = open_index(self._folder / index)
-        if known != changed:
+        known = self._opened.get(index)
+        if known is None or known.changed != changed:
+            reader = known.reader if known else open_index(self._folder / index)
             reader.reload()
-            self._readers[index] = (changed, reader)
-            is_short = reader.searcher().num_docs <= FEW_CHUNKS
-            (self._small.add if is_short else self._small.discard)(index)
-        return reader
+            known = _Opened(reader, changed, {} if reader.searcher().num_docs <= FEW_CHUNKS else None)
+            self._opened[index] = known
+        return known
 
     def _changed(self, index: str) -> int | None:
         try:
@@ -83,12 +95,10 @@ class LexicalReading:
             return None
 
 
-def _search(reader: Any | None, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+def _search(opened: _Opened, searcher: Any, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
     terms = query_terms(text)
-    if reader is None or not terms:
-        return []
-    searcher, schema = reader.searcher(), reader.schema
-    words = words_query(searcher, schema, terms)
+    schema = opened.reader.schema
+    words = words_query(searcher, schema, terms) if terms else None
     if words is None:
         return []
     if documents is None:
@@ -100,4 +110,16 @@ def _search(reader: Any | None, text: str, top_k: int, documents: Collection[str
         found = searcher.search(both, limit=top_k, count=False).hits
     else:
         found = best_among(searcher, words.query, documents, top_k=top_k)
-    return [Scored(searcher.doc(address)["id"][0], score / words.attainable) for score, address in found]
+    ids = [_id(opened.ids, searcher, address) for _, address in found]
+    return Scored.of(ids, [score / words.attainable for score, _ in found])
+
+
+def _id(ids: dict[int, str] | None, searcher: Any, address: Any) -> str:
+    """A chunk's id is read from a block of ids that is packed."""
+    key = address.segment_ord << 32 | address.doc
+    found = ids.get(key) if ids is not None else None
+    if found is None:
+        found = str(searcher.doc(address)["id"][0])
+        if ids is not None:
+            ids[key] = found
+    return found

@@ -65,8 +65,9 @@ def best_of(state: State, among: Rows, queries: Sequence[Query]) -> list[list[Sc
         top = top[np.argsort(-scores[top], kind="stable")]
         which = np.searchsorted(among.ends, top, side="right")
         indexes = top - among.starts[which]
-        best = zip(among.slots[which].tolist(), indexes.tolist(), scores[top].tolist(), strict=True)
-        found.append([Scored(f"{state.names[slot]}:{index}", score) for slot, index, score in best])
+        places = zip(among.slots[which].tolist(), indexes.tolist(), strict=True)
+        ids = [f"{state.names[slot]}:{index}" for slot, index in places]
+        found.append(Scored.of(ids, scores[top].tolist()))
     return found
 
 

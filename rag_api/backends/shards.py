@@ -71,7 +71,8 @@ class ShardedStore:
         async with self._writing:
             shards = await self._filling(index)
             left = list(range(len(ids)))
-            for name in [] if are_new else shards.names[: shards.filling]:
+            others = [name for place, name in enumerate(shards.names) if place != shards.filling]
+            for name in [] if are_new else others:
                 present = await self._store.present(name, [ids[i] for i in left])
                 await self._write(name, ids, vectors, [i for i in left if ids[i] in present])
                 left = [i for i in left if ids[i] not in present]
@@ -87,7 +88,7 @@ class ShardedStore:
         if shards.filling > 0 and not await self._store.has(shards.names[shards.filling]):
             del self._indexes[index]  # another process has dropped it
             shards = await self._all(index)
-        if shards.filling < 0:
+        if shards.filling < len(shards.names) - 1:  # not known, or another process may have filled it meanwhile
             for place in reversed(range(len(shards.names))):
                 shards.filling, shards.filled = place, await self._store.count(shards.names[place])
                 if shards.filled:

@@ -27,8 +27,12 @@ def likeness(one: frozenset[str], other: frozenset[str]) -> float:
 
 def are_any_alike(texts: Sequence[Placed]) -> bool:
     words = _words(texts)
+    sizes = [len(some) for some in words]
     return any(
-        texts[at].document_id != texts[before].document_id and likeness(words[at], words[before]) > 0
+        sizes[before] > UNLIKE * sizes[at]  # else not even all words of the one are half of those of both
+        and sizes[at] > UNLIKE * sizes[before]
+        and texts[at].document_id != texts[before].document_id
+        and likeness(words[at], words[before]) > 0
         for at in range(len(texts))
         for before in range(at)
     )

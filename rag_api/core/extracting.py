@@ -10,7 +10,7 @@ from ingest.documents import Span
 from ingest.ports import Vectors
 from ingest.sentences import sentence_spans
 from rag_api.core.hits import Passage
-from rag_api.core.words import content_words, inverse_document_frequencies
+from rag_api.core.words import content_words, distinct_words, inverse_document_frequencies
 
 WORDS_WEIGHT = 0.3
 PASSAGE_WEIGHT = 0.5
@@ -103,10 +103,10 @@ def choose(question: str, comparison: Comparison, *, count: int) -> list[Candida
     """
     candidates, similarities = comparison.candidates, comparison.similarities
     kind = asked_kind(question)
-    said = [frozenset(content_words(item.text)) for item in candidates]
+    said = [distinct_words(item.text) for item in candidates]
     words = [has.union(content_words(item.passage.chunk.title)) for has, item in zip(said, candidates, strict=True)]
     rarity = inverse_document_frequencies(words)
-    asked = set(content_words(question))
+    asked = distinct_words(question)
     wanted = {word: rarity.get(word, 0.0) for word in asked}
     total = sum(wanted.values()) or 1.0
     scores = [

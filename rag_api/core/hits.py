@@ -1,7 +1,8 @@
 """What retrieval gives: hits, and passages as they are numbered in a prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from ingest.documents import Json
@@ -12,6 +13,11 @@ class Scored(NamedTuple):
 
     chunk_id: str
     score: float
+
+    @staticmethod
+    def of(chunk_ids: Iterable[str], scores: Iterable[float]) -> "list[Scored]":
+        """One for each pair."""
+        return [*map(partial(tuple.__new__, Scored), zip(chunk_ids, scores, strict=True))]
 
 
 @dataclass(frozen=True, slots=True)

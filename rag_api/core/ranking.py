@@ -6,10 +6,13 @@ they are. Scaling each list to its own least and greatest score would make as mu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import neg
 from typing import Any, overload
 
 from rag_api.core.hits import Scored, Scores
+
+CHUNKS_KNOWN = 16_384  # some 5 MB of neighbours' ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +77,17 @@ def only(ranking: Sequence[Scored], *, is_dense: bool) -> Ranking:
 
 def _add_neighbours(sums: dict[str, float], weight: float) -> None:
     """What is asked for often goes on in the next chunk, or begins in the one before."""
-    versions: dict[str, list[tuple[str, str]]] = {}
-    for chunk_id in sums:
-        version, _, index = chunk_id.rpartition(":")
-        if version in versions:
-            versions[version].append((index, chunk_id))
-        else:
-            versions[version] = [(index, chunk_id)]
     least = min(sums.values(), default=0.0)
-    for rows in versions.values():
-        if len(rows) > 1:
-            before = {int(index): sums[chunk_id] for index, chunk_id in rows}
-            for index, chunk_id in rows:
-                at = int(index)
-                sums[chunk_id] += weight * (max(before.get(at - 1, least), before.get(at + 1, least)) - least)
+    more: list[tuple[str, float]] = []
+    for chunk_id, (before, after) in zip(sums, map(_neighbours, sums), strict=True):
+        if before in sums or after in sums:
+            lead = max(sums.get(before, least), sums.get(after, least)) - least
+            more.append((chunk_id, weight * lead))
+    for chunk_id, share in more:
+        sums[chunk_id] += share
+
+
+@lru_cache(maxsize=CHUNKS_KNOWN)
+def _neighbours(chunk_id: str) -> tuple[str, str]:
+    version, _, index = chunk_id.rpartition(":")
+    return f"{version}:{int(index) - 1}", f"{version}:{int(index) + 1}"

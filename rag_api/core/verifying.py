@@ -13,7 +13,7 @@ from functools import cached_property
 
 from ingest.documents import Span
 from ingest.sentences import sentence_spans
-from rag_api.core.words import content_words, numbers
+from rag_api.core.words import content_words, distinct_words, numbers
 
 
 class Verdict(StrEnum):
@@ -57,7 +57,7 @@ class Said:
 
     @cached_property
     def words(self) -> set[str]:
-        return set(content_words(self.text))
+        return distinct_words(self.text)
 
     @cached_property
     def numbers(self) -> set[str]:
@@ -89,8 +89,8 @@ class Evidence:
 
     def __init__(self, text: str, title: str = "") -> None:
         self.text = text
-        self._words = set(content_words(text))
-        self._known = self._words | set(content_words(title))
+        self._words = distinct_words(text)
+        self._known = self._words | distinct_words(title)
 
     @cached_property
     def _sentences(self) -> Sequence[tuple[Span, Said]]:
@@ -126,7 +126,7 @@ def uncited(answer: str, cited: Iterable[Span]) -> list[Span]:
 
 
 def _states(sentence: str) -> bool:
-    return not sentence.rstrip().endswith(("?", ":")) and len(set(content_words(sentence))) >= FACTUAL_WORDS
+    return not sentence.rstrip().endswith(("?", ":")) and len(distinct_words(sentence)) >= FACTUAL_WORDS
 
 
 def _agreement(claim: Said, sentence: Said) -> float:

@@ -27,6 +27,11 @@ def content_words(text: str) -> list[str]:
     return [stem(word) for word in _WORD.findall(text.casefold()) if word not in STOP_WORDS]
 
 
+def distinct_words(text: str) -> set[str]:
+    """The same, each once and in no order, for less."""
+    return {stem(word) if word[-1] == "s" else word for word in set(_WORD.findall(text.casefold())) - STOP_WORDS}
+
+
 def stem(word: str) -> str:
     """Harman's S stemmer ("How effective is suffixing?", 1991): plurals only, so it seldom errs."""
     if len(word) <= 3 or not word.endswith("s") or word.endswith(("us", "ss")):

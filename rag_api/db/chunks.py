@@ -12,6 +12,7 @@ from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.core.filters import Filter, matches, seen_by_filter
 from rag_api.core.hits import IndexedChunk
 from rag_api.db.database import Connection
+from rag_api.db.prepared import prepared
 from rag_api.db.rows import Page
 from rag_api.db.tables import chunks, documents, versions
 
@@ -142,10 +143,10 @@ def _visible(generation_id: Any, *more: Any) -> Select[Any]:
 _IS_NAMED = and_(  # SQLite finds no rows by tuples alone: it would look at every chunk of the generation
     chunks.c.document_id.in_(bindparam("documents", expanding=True)), _KEY.in_(bindparam("keys", expanding=True))
 )
-_PUBLISHED = _visible(bindparam("generation")).where(_IS_NAMED)
-_PUBLISHED_SEEN = _visible(
-    bindparam("generation"), documents.c.created_at, versions.c.media_type, versions.c.acl
-).where(_IS_NAMED)
+_PUBLISHED = prepared(_visible(bindparam("generation")).where(_IS_NAMED))
+_PUBLISHED_SEEN = prepared(
+    _visible(bindparam("generation"), documents.c.created_at, versions.c.media_type, versions.c.acl).where(_IS_NAMED)
+)
 
 
 def _chunk(row: Sequence[Any]) -> IndexedChunk:

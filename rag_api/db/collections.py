@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest.documents import new_id
 from rag_api.db.database import Connection, now
+from rag_api.db.prepared import prepared
 from rag_api.db.rows import CollectionRow, GenerationRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import chunks, collections, documents, facts, generations
 from rag_api.errors import CollectionExists, CollectionNotFound
@@ -28,7 +29,7 @@ def _rows(*columns: Any) -> Select[Any]:
     )
 
 
-_NAMED = _rows().where(collections.c.name == bindparam("name"))
+_NAMED = prepared(_rows().where(collections.c.name == bindparam("name")))
 _IN_USE = _rows(*_COLUMNS, *(column.label(f"generation_{column.name}") for column in _GENERATION)).where(
     collections.c.name == bindparam("name")
 )
@@ -63,10 +64,10 @@ async def create(
 
 
 async def get(db: Connection, name: str) -> CollectionRow:
-    row = (await db.execute(_NAMED, {"name": name})).mappings().first()
+    row = (await db.execute(_NAMED, {"name": name})).first()
     if row is None:
         raise CollectionNotFound(name)
-    return CollectionRow(**row)
+    return CollectionRow(**row._asdict())
 
 
 async def page(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, delete, func, select, tuple_
 
 from ingest.documents import Chunk, Span, VersionKey
 from ingest.ports import EmbeddedChunk, NewChunk, Vectors
@@ -12,6 +12,7 @@ from rag_api.core.filters import Filter, matches, seen_by_filter
 from rag_api.core.hits import Holder
 from rag_api.db.chunks import IDS_A_QUERY, text_hash
 from rag_api.db.database import Connection, Database
+from rag_api.db.prepared import prepared
 from rag_api.db.scopes import SEEN
 from rag_api.db.tables import chunks, documents, indexed, versions
 
@@ -65,7 +66,7 @@ async def known_vectors(db: Connection, generation_id: str, wanted: Sequence[New
     return [None if vector is None else np.frombuffer(vector, dtype="<f4").astype(np.float32) for vector in found]
 
 
-_HELD_TWICE = (
+_HELD_TWICE = prepared(
     select(chunks.c.text_hash)
     .where(
         chunks.c.generation_id == bindparam("generation"),
@@ -73,6 +74,18 @@ _HELD_TWICE = (
     )
     .group_by(chunks.c.text_hash)
     .having(func.count() > 1)
+)
+_HOLDERS = prepared(
+    select(chunks.c.text_hash, *SEEN)
+    .join(documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version))
+    .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.current))
+    .where(
+        chunks.c.generation_id == bindparam("generation"),
+        chunks.c.text_hash.in_(bindparam("hashes", expanding=True)),
+        documents.c.deleted_at.is_(None),
+    )
+    .order_by(documents.c.created_at, documents.c.id)
+    .limit(bindparam("most", type_=Integer))
 )
 
 
@@ -84,24 +97,13 @@ async def same_texts(
     Texts that only one chunk has are left out.
     """
     by_hash = {text_hash(text): text for text in texts}
-    of = {"generation": generation_id, "hashes": list(by_hash)}
+    of: dict[str, Any] = {"generation": generation_id, "hashes": list(by_hash)}
     by_hash = {hash_: by_hash[hash_] for hash_ in (await db.execute(_HELD_TWICE, of)).scalars()}
     if not by_hash:
         return {}
-    query = (
-        select(chunks.c.text_hash, *SEEN)
-        .join(documents, and_(documents.c.id == chunks.c.document_id, documents.c.current == chunks.c.version))
-        .join(versions, and_(versions.c.document_id == documents.c.id, versions.c.number == documents.c.current))
-        .where(
-            chunks.c.generation_id == generation_id,
-            chunks.c.text_hash.in_(by_hash),
-            documents.c.deleted_at.is_(None),
-        )
-        .order_by(documents.c.created_at, documents.c.id)
-        .limit(SAME_TEXTS * len(by_hash))
-    )
+    of |= {"hashes": list(by_hash), "most": SAME_TEXTS * len(by_hash)}
     found: dict[str, list[Holder]] = {text: [] for text in by_hash.values()}
-    for row in await db.execute(query):
+    for row in await db.execute(_HOLDERS, of):
         holder = Holder(row.document_id, row.source, row.title)
         mine = found[by_hash[row.text_hash]]
         if holder not in mine and (wanted is None or matches(wanted, seen_by_filter(row._asdict()))):

@@ -15,6 +15,7 @@ from sqlalchemy import Select, and_, bindparam, func, select, tuple_, update
 from rag_api.core.filters import seen_by_filter
 from rag_api.core.matrices import VersionVectors
 from rag_api.db.database import Connection
+from rag_api.db.prepared import prepared
 from rag_api.db.rows import GenerationRow
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, versions
 from rag_api.errors import CollectionNotFound
@@ -139,7 +140,7 @@ def _change(row: Any) -> Change:
     return Change(row.document_id, row.changed, row.current or 0, row.chunks or 0, seen)
 
 
-_STATE = _states().where(collections.c.name == bindparam("name"))
+_STATE = prepared(_states().where(collections.c.name == bindparam("name")))
 _COUNTS = select(indexed.c.document_id, indexed.c.version, indexed.c.chunks).where(
     indexed.c.generation_id == bindparam("generation"),
     indexed.c.document_id.in_(bindparam("documents", expanding=True)),  # by which SQLite finds them

@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
+
+from rag_api.db.connections import Glances, Local, Remote, engine
 
 T = TypeVar("T")
 READERS = 8
 READS_A_TRIP = 25
-BUSY_S = 20
 TURN_S = 30
 TRUNCATE_S = 60
 LONG_S, WHILE_S = 0.02, 1.0
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "mmap_size=67108864")
 CACHE_KB = 8_000  # of pages, for each of ten connections
 
 
@@ -35,9 +34,9 @@ class Sqlite:
 
     def __init__(self, url: str, *, cache_kb: int = CACHE_KB) -> None:
         file = make_url(url).set(drivername="sqlite")
-        self._readers = _Side(_engine(file, cache_kb, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
-        self._writers = _Side(_engine(file, cache_kb, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
-        self._glances = _engine(file, cache_kb, size=1, begin="BEGIN", busy_s=0)
+        self._readers = _Side(engine(file, cache_kb, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
+        self._writers = _Side(engine(file, cache_kb, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
+        self._glances = Glances(engine(file, cache_kb, size=1, begin="", busy_s=0))
         self._no_glance_before = 0.0
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
         self._asked: list[_Read] = []
@@ -72,8 +71,8 @@ class Sqlite:
         began = time.monotonic()
         if began >= self._no_glance_before:
             try:
-                with self._glances.begin() as connection:
-                    return _done(function, _Local(connection), args, kwargs)
+                with self._glances.snapshot() as connection:
+                    return _done(function, connection, args, kwargs)
             except sa.exc.OperationalError:  # locked; whatever else it is, the trip meets it again
                 self._no_glance_before = began + WHILE_S
             finally:
@@ -113,7 +112,7 @@ class Sqlite:
         await asyncio.gather(*self._reading, return_exceptions=True)
         await self._trip(self._readers.engine.dispose)
         await self._trip(self._writers.engine.dispose)
-        await self._trip(self._glances.dispose)
+        await self._trip(self._glances.close)
         self._threads.shutdown()
 
     async def _trip(self, function: Callable[..., T], *args: Any) -> T:
@@ -128,40 +127,6 @@ class Sqlite:
                     continue
             trip.exception()
             raise
-
-
-class Remote:
-    """A connection whose statements are made in a thread, their rows read there."""
-
-    def __init__(self, trip: Callable[..., Coroutine[Any, Any, Any]], engine: sa.Engine) -> None:
-        self._trip = trip
-        self._engine = engine
-        self._connection: sa.Connection | None = None
-
-    async def execute(self, statement: sa.Executable, parameters: Any = None, /) -> sa.CursorResult[*tuple[Any, ...]]:
-        result: sa.CursorResult[*tuple[Any, ...]] = await self._trip(self._execute, statement, parameters)
-        return result
-
-    def _execute(self, statement: sa.Executable, parameters: Any) -> Any:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        result = self._connection.execute(statement, parameters)
-        return result.freeze()() if result.returns_rows else result
-
-    def end(self, is_good: bool) -> None:
-        if self._connection is not None:
-            with self._connection:
-                (self._connection.commit if is_good else self._connection.rollback)()
-
-
-class _Local:
-    """The same in the thread itself: what is awaited is there at once."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-
-    async def execute(self, statement: sa.Executable, parameters: Any = None, /) -> sa.CursorResult[*tuple[Any, ...]]:
-        return self._connection.execute(statement, parameters)
 
 
 @dataclass(slots=True)
@@ -202,19 +167,19 @@ class _Side:
 
 def _whole(engine: sa.Engine, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
     with engine.begin() as connection:
-        return _done(function, _Local(connection), args, kwargs)
+        return _done(function, Local(connection), args, kwargs)
 
 
 def _all(engine: sa.Engine, reads: Sequence[_Read]) -> None:
     with engine.begin() as connection:
         for read in reads:
             try:
-                read.result = _done(read.function, _Local(connection), read.args, read.kwargs)
+                read.result = _done(read.function, Local(connection), read.args, read.kwargs)
             except Exception as error:  # noqa: BLE001 - it belongs to who asked, and costs the others nothing
                 read.error = error
 
 
-def _done(function: Callable[..., Coroutine[Any, Any, T]], connection: _Local, args: Any, kwargs: Any) -> T:
+def _done(function: Callable[..., Coroutine[Any, Any, T]], connection: Local, args: Any, kwargs: Any) -> T:
     asked = function(connection, *args, **kwargs)
     try:
         asked.send(None)
@@ -232,19 +197,3 @@ def _is_log_in_use(engine: sa.Engine) -> bool:
         return bool(is_busy)
     finally:
         connection.close()
-
-
-def _engine(url: sa.URL, cache_kb: int, *, size: int, begin: str, busy_s: int = BUSY_S) -> sa.Engine:
-    engine = sa.create_engine(url, pool_size=size, max_overflow=0, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        for pragma in (f"busy_timeout={busy_s * 1000}", f"cache_size={-cache_kb}", *PRAGMAS):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.connection.dbapi_connection.execute(begin).close()
-
-    return engine

@@ -7,6 +7,7 @@ from sqlalchemy import Integer, and_, bindparam, func, select
 
 from ingest.documents import VersionKey
 from rag_api.db.database import Connection
+from rag_api.db.prepared import prepared
 from rag_api.db.tables import chunks, collections, documents, texts, versions
 
 
@@ -49,8 +50,10 @@ async def pieces(
     return found
 
 
-_PIECE = select(func.substr(texts.c.text, bindparam("from", type_=Integer), bindparam("length", type_=Integer))).where(
-    texts.c.document_id == bindparam("document_id"), texts.c.version == bindparam("version")
+_PIECE = prepared(
+    select(func.substr(texts.c.text, bindparam("from", type_=Integer), bindparam("length", type_=Integer))).where(
+        texts.c.document_id == bindparam("document_id"), texts.c.version == bindparam("version")
+    )
 )
 
 

@@ -16,7 +16,7 @@ from itertools import islice
 
 from ingest.sentences import sentence_spans
 from rag_api.client import Client
-from rag_api.core.words import STOP_WORDS, content_words, inverse_document_frequencies
+from rag_api.core.words import STOP_WORDS, content_words, distinct_words, inverse_document_frequencies
 from rag_api.evaluation.metrics import flat
 from rag_api.evaluation.questions import Question
 
@@ -130,7 +130,7 @@ def is_informative(sentence: str) -> bool:
         and sentence.lstrip("\"'“‘«(")[:1].isalnum()
         and sentence.rstrip("\"'”’»)").endswith((".", "!", "?", "。"))
         and letters >= LETTERS_SHARE * len(sentence)
-        and len(set(content_words(sentence))) >= FEWEST_CONTENT_WORDS
+        and len(distinct_words(sentence)) >= FEWEST_CONTENT_WORDS
     )
 
 
@@ -163,4 +163,4 @@ def _shared(material: Iterable[Material]) -> set[str]:
 
 def _is_telling(title: str, source: str) -> bool:
     """No file's name, and words enough to tell one document from another."""
-    return title.strip() != source and not re.search(r"\.\w{2,5}$", title) and len(set(content_words(title))) >= 2
+    return title.strip() != source and not re.search(r"\.\w{2,5}$", title) and len(distinct_words(title)) >= 2

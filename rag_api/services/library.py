@@ -96,7 +96,7 @@ class Library:
     async def collection(self, name: str, who: Principal) -> CollectionRow:
         if not who.enters(name):
             raise CollectionNotFound(name)
-        return await self._db.ask(collections.get, name)
+        return await self._db.glance(collections.get, name)
 
     async def collections(self, *, limit: int, cursor: str | None, who: Principal) -> Page[CollectionRow]:
         return await self._db.ask(collections.page, limit=limit, cursor=cursor, names=who.collections)
