@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import signal
 import sys
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from ingest.ports import Vectors
 from rag_api import garbage, telemetry
+from rag_api.backends.apart import Apart
 from rag_api.backends.batching import Batcher
 from rag_api.backends.cross_encoder import CrossEncoderModel
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
@@ -31,13 +34,21 @@ class Embeddings:
     """The routes. The model of the settings is there from the start; collections that were indexed with another one
     have theirs loaded when they first ask for it, and the one that was asked for least lately makes room."""
 
-    def __init__(self, model: SentenceTransformerModel, settings: EmbedderSettings) -> None:
+    def __init__(
+        self,
+        model: SentenceTransformerModel,
+        settings: EmbedderSettings,
+        *,
+        encode_documents: Callable[[list[str]], Vectors] | None = None,
+    ) -> None:
         self._settings = settings
-        self._default = self._served(model)
+        self._default = self._served(model, encode_documents)
         self._others: OrderedDict[str, _Served] = OrderedDict()
         self._loading = asyncio.Lock()
 
-    def _served(self, model: SentenceTransformerModel) -> "_Served":
+    def _served(
+        self, model: SentenceTransformerModel, encode_documents: Callable[[list[str]], Vectors] | None = None
+    ) -> "_Served":
         settings = self._settings
         batcher = Batcher(
             model.encode,
@@ -45,6 +56,7 @@ class Embeddings:
             max_tokens=model.identity.max_tokens,
             queue_texts=settings.queue_texts,
             lanes=settings.threads or cores(),
+            encode_documents=encode_documents,
         )
         return _Served(model, batcher)
 
@@ -197,8 +209,9 @@ def main() -> None:
     except EmbedderUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
-    app = Embeddings(model, chosen).app(Rankings(settings.reranker))
     garbage.settle()
+    apart = _documents_apart(model, chosen) if sys.platform == "linux" else None
+    app = Embeddings(model, chosen, encode_documents=apart).app(Rankings(settings.reranker))
     uvicorn.run(
         app,
         uds=sys.argv[1],
@@ -208,6 +221,16 @@ def main() -> None:
         timeout_graceful_shutdown=2,
         timeout_keep_alive=60,
     )
+
+
+def _documents_apart(model: SentenceTransformerModel, settings: EmbedderSettings) -> Apart[list[str], Vectors]:
+    """When it ends, so does this process, which whoever started it starts again."""
+
+    def end() -> None:
+        log(__name__).error("the process that embeds documents has ended; starting anew")
+        signal.raise_signal(signal.SIGTERM)
+
+    return Apart(model.encode, begin=model.forked, threads=settings.threads or cores(), on_end=end)
 
 
 if __name__ == "__main__":

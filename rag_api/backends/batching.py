@@ -24,7 +24,7 @@ from ingest.ports import Vectors
 from rag_api.errors import TooBusy
 
 CHARS_PER_TOKEN = 4  # a guess: it only decides which texts share a pass
-SHARED_TOKENS = 256  # less than this is not shared out among lanes
+SHARED_TOKENS = 512  # less than this is not shared out among lanes
 DOCUMENTS_NICE = 10
 
 
@@ -54,13 +54,15 @@ class _Queue:
 
 @dataclass
 class Batcher:
-    """`encode` turns texts into unit vectors; it blocks and is called from 2 × `lanes` threads at once."""
+    """`encode` turns texts into unit vectors; it blocks and is called from 2 × `lanes` threads at once. Where
+    `encode_documents` is given, it does so for documents, from `lanes` threads."""
 
     encode: Callable[[list[str]], Vectors]
     batch_tokens: int
     max_tokens: int
     queue_texts: int
     lanes: int = 1
+    encode_documents: Callable[[list[str]], Vectors] | None = None
 
     async def __aenter__(self) -> "Batcher":
         self._queries, self._documents = _Queue(), _Queue()
@@ -69,11 +71,11 @@ class Batcher:
             ThreadPoolExecutor(self.lanes, thread_name_prefix="queries"),
             ThreadPoolExecutor(self.lanes, thread_name_prefix="documents", initializer=_give_way),
         ]
-        self._tasks = [
-            asyncio.create_task(self._run(queue, pool))
-            for queue, pool in zip((self._queries, self._documents), self._pools, strict=True)
-            for _ in range(self.lanes)
-        ]
+        ways = (
+            (self._queries, self._pools[0], self.encode),
+            (self._documents, self._pools[1], self.encode_documents or self.encode),
+        )
+        self._tasks = [asyncio.create_task(self._run(*way)) for way in ways for _ in range(self.lanes)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,7 +104,7 @@ class Batcher:
         finally:
             self._open.discard(call)
 
-    async def _run(self, queue: _Queue, pool: ThreadPoolExecutor) -> None:
+    async def _run(self, queue: _Queue, pool: ThreadPoolExecutor, encode: Callable[[list[str]], Vectors]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await queue.arrived.wait()
@@ -111,7 +113,7 @@ class Batcher:
                 queue.arrived.clear()
                 continue
             try:
-                vectors = await loop.run_in_executor(pool, self.encode, [item.text for item in batch])
+                vectors = await loop.run_in_executor(pool, encode, [item.text for item in batch])
                 _deliver(batch, vectors)
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers in this batch
                 for item in batch:

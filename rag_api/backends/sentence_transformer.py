@@ -68,6 +68,11 @@ class SentenceTransformerModel:
         """Whether texts go through our own forward pass, and not through the library's."""
         return self._packed is not None
 
+    def forked(self) -> None:
+        """To be called in a forked process before its threads `encode`: torch makes its own pool anew, which two of
+        them must not begin at once."""
+        self._torch.set_num_threads(1)
+
     def encode(self, texts: list[str]) -> Vectors:
         """Unit vectors of shape (len(texts), dimension)."""
         with self._torch.inference_mode():

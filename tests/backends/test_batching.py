@@ -2,7 +2,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -236,7 +236,7 @@ async def test_the_last_texts_are_shared_out_among_the_lanes() -> None:
     texts = [str(i) * 99 for i in range(10, 50)]  # 51 tokens each
     async with batching(encoder, batch_tokens=100_000, lanes=2) as batcher:
         await batcher.embed(texts, is_query=False)
-    assert [len(batch) for batch in encoder.batches] == [20, 10, 5, 5]
+    assert [len(batch) for batch in encoder.batches] == [20, 10, 10]  # fewer are not worth two passes
 
 
 async def test_queries_and_documents_have_threads_of_their_own() -> None:
@@ -257,6 +257,15 @@ async def test_threads_of_documents_give_way_to_all_others() -> None:
         [[document]] = await batcher.embed(["a document"], is_query=False)
         [[query]] = await batcher.embed(["a query"], is_query=True)
     assert document == min(query + DOCUMENTS_NICE, 19)
+
+
+async def test_documents_may_have_a_way_of_their_own() -> None:
+    def made(value: float) -> Callable[[list[str]], Vectors]:
+        return lambda texts: np.full((len(texts), 1), value, dtype=np.float32)
+
+    async with Batcher(made(1), 1_000, 100, 100, encode_documents=made(2)) as batcher:
+        assert (await batcher.embed(["a query"], is_query=True)).tolist() == [[1]]
+        assert (await batcher.embed(["a document"], is_query=False)).tolist() == [[2]]
 
 
 async def test_no_texts_are_refused() -> None:

@@ -1,11 +1,13 @@
 """The embedder process by itself."""
 
 import base64
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,12 @@ TEXTS = ["A ferry crosses the sound.", "The baker rises at four.", "x" * 5000, "
 
 @contextmanager
 def embedder(tmp_path: Path, **env: str) -> Iterator[httpx.Client]:
+    with started(tmp_path, **env) as (client, _):
+        yield client
+
+
+@contextmanager
+def started(tmp_path: Path, **env: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
     address = Path("/tmp") / f"rag-embedder-{tmp_path.name[-20:]}.sock"
     process = subprocess.Popen([sys.executable, "-m", "rag_api.embedder", str(address)], env=clean_env(**env))
     try:
@@ -27,7 +35,7 @@ def embedder(tmp_path: Path, **env: str) -> Iterator[httpx.Client]:
         while not address.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(address), retries=5), timeout=60) as client:
-            yield client
+            yield client, process
     finally:
         process.terminate()
         process.wait(30)
@@ -77,3 +85,16 @@ def test_a_model_that_is_nowhere_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert "/nowhere/model" in done.stderr
     assert "RAG_EMBEDDER__MODEL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="documents are embedded apart on Linux alone")
+def test_documents_are_embedded_by_a_process_that_gives_way_and_takes_all_along_when_it_ends(tmp_path: Path) -> None:
+    with started(tmp_path) as (client, process):
+        [apart] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert os.sched_getscheduler(int(apart)) == os.SCHED_IDLE != os.sched_getscheduler(process.pid)
+        documents, queries = vectors(client, TEXTS), vectors(client, TEXTS, "query")
+        assert np.sum(documents * queries, axis=1).min() > 0.999
+        os.kill(int(apart), signal.SIGKILL)
+        with suppress(httpx.HTTPError):
+            assert client.post("http://embedder/v1/embeddings", json={"input": TEXTS}).status_code == 500
+        process.wait(30)

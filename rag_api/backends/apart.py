@@ -1,0 +1,101 @@
+"""A function in a process apart, which is forked from this one and shares the memory of what is loaded.
+
+Purpose: passes over documents give way to questions. One that is set aside while it holds the interpreter's lock would
+hold up the questions of the same process; a process apart has a lock of its own. It runs when nobody else wants the
+processor (SCHED_IDLE), so that who wakes up need not wait for the end of its slice.
+Mechanism: a pair of connected sockets for each thread here, with a thread of its own there. Arguments and results go
+through them, pickled. Ends of sockets tell each side that the other has gone.
+Does not promise: to come back when the other process was killed; whoever owns this one is to start it anew, and
+`on_end` is called for that.
+Fork before this process has other threads. Linux only.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+_PR_SET_PDEATHSIG = 1
+
+
+class Apart(Generic[Given, Made]):
+    """`begin` is called there first, by one thread."""
+
+    def __init__(
+        self,
+        function: Callable[[Given], Made],
+        *,
+        begin: Callable[[], None],
+        threads: int,
+        on_end: Callable[[], None],
+    ) -> None:
+        pairs = [Pipe() for _ in range(threads)]
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            with contextlib.suppress(KeyboardInterrupt):
+                for mine, _ in pairs:
+                    mine.close()
+                if _is_child_of(parent):
+                    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+                    begin()
+                    _serve(function, [theirs for _, theirs in pairs])
+            os._exit(0)
+        self._on_end = on_end
+        self._free: SimpleQueue[Connection] = SimpleQueue()
+        for mine, theirs in pairs:
+            theirs.close()
+            self._free.put(mine)
+
+    def __call__(self, given: Given) -> Made:
+        """Blocks; for as many threads as there are. Raises RuntimeError with what the function raised, and EOFError
+        when the other process has gone."""
+        connection = self._free.get()
+        try:
+            connection.send(given)
+            is_good, made = connection.recv()
+        except (EOFError, OSError) as error:
+            self._on_end()
+            raise EOFError("the process apart has ended") from error
+        finally:
+            self._free.put(connection)
+        if not is_good:
+            raise RuntimeError(made)
+        found: Made = made
+        return found
+
+
+def _is_child_of(parent: int) -> bool:
+    """From now on it ends with its parent, unless that has gone already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return os.getppid() == parent
+
+
+def _serve(function: Callable[[Given], Made], connections: Sequence[Connection]) -> None:
+    """Until the other side ends."""
+    threads = [threading.Thread(target=_answer, args=(function, connection)) for connection in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _answer(function: Callable[[Given], Made], connection: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            given = connection.recv()
+            try:
+                answer: tuple[bool, object] = True, function(given)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who asked
+                answer = False, f"{type(error).__name__}: {error}"
+            connection.send(answer)
