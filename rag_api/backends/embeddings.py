@@ -31,7 +31,7 @@ class EmbeddingsClient:
         self._model = model
         self._cache = cache
         self._identity: EmbedderIdentity | None = None
-        self._queries = SharedCalls(self._embed_queries, most=QUERIES_A_CALL, few=FEW_QUERIES, lanes=1)
+        self._queries = SharedCalls(self._embed_queries, most=QUERIES_A_CALL, few=FEW_QUERIES, lanes=2)
 
     async def identity(self) -> EmbedderIdentity:
         if self._identity is None:

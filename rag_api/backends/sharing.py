@@ -57,20 +57,27 @@ class SharedCalls(Generic[Item, Result]):
                 task.add_done_callback(self._calls.discard)
 
     async def _ask(self, together: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        """The next call leaves before these go on with their results, so that whoever is called need not wait."""
         try:
             results = await self._call([item for item, _ in together])
-            for (_, answer), result in zip(together, results, strict=True):
-                if not answer.done():
-                    answer.set_result(result)
+            told = list(zip(together, results, strict=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who asked
             if len(together) > 1:  # it may be about one of them
                 await asyncio.gather(*(self._ask_alone(item, answer) for item, answer in together))
             elif not together[0][1].done():
                 together[0][1].set_exception(error)
+            self._end()
         except asyncio.CancelledError:  # the loop ends
             for _, answer in together:
                 answer.cancel()
             raise
+        else:
+            self._end()
+            for (_, answer), result in told:
+                if not answer.done():
+                    answer.set_result(result)
+
+    def _end(self) -> None:
         self._free += 1
         self._go()
 
