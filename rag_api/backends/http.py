@@ -103,8 +103,8 @@ class Arriving(Protocol):
         """What has arrived, as soon as something has; nothing at the end."""
         ...
 
-    def rest(self) -> bytes:
-        """What else is there by now."""
+    async def gather(self, seconds: float) -> None:
+        """What comes in the next moments is left to the system, to be read in one piece."""
         ...
 
     async def close(self) -> None:
@@ -129,15 +129,17 @@ class _Pieces:
     async def read(self) -> bytes:
         return await anext(self._pieces, b"")
 
-    def rest(self) -> bytes:
-        return b""
+    async def gather(self, seconds: float) -> None:
+        """Not here."""
 
 
 class _Content:
     """Holds nothing of the request, nor what httpx makes of the response: many may wait long."""
 
     def __init__(self, stream: AiohttpResponseStream) -> None:
-        self._content = stream._aiohttp_response.content
+        response = stream._aiohttp_response
+        self._content = response.content
+        self._transport = response.connection.transport if response.connection else None
         self.close = stream.aclose
 
     async def read(self) -> bytes:
@@ -147,8 +149,15 @@ class _Content:
             with map_aiohttp_exceptions():
                 raise
 
-    def rest(self) -> bytes:
-        return b"" if self._content.exception() else self._content.read_nowait()  # the next `read` raises it
+    async def gather(self, seconds: float) -> None:
+        """A connection whose reply is over may be somebody else's by now."""
+        if self._transport is None or self._content.is_eof() or self._transport.is_closing():
+            return
+        self._transport.pause_reading()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._transport.resume_reading()
 
 
 class _Transport(AiohttpTransport):

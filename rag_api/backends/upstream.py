@@ -4,7 +4,6 @@ Keep-alives don't move a deadline; `Reply.heard` does, by whoever sees tokens in
 the connection, wherever it stands.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -168,14 +167,13 @@ class Reply:
 
     async def read(self) -> list[ServerSentEvent] | None:
         """The events that arrived together, perhaps none; None at the end. Where many stream, what comes shortly after
-        goes with what came: one way through all of this for several tokens, and the more stream, the more tokens."""
+        the last ones is left to gather: one way through all of this for several tokens, and the more stream, the more
+        tokens."""
+        streams = self._upstream.streaming
+        if self._is_heard and streams >= MANY:
+            await self._body.gather(min(GATHERING_S + GATHERING_A_STREAM_S * streams, MOST_GATHERING_S))
         data = await self._read()
-        if data is None:
-            return None
-        if self._is_heard and self._upstream.streaming >= MANY:
-            await asyncio.sleep(min(GATHERING_S + GATHERING_A_STREAM_S * self._upstream.streaming, MOST_GATHERING_S))
-            data += self._body.rest()
-        return self._decoder.feed(data)
+        return None if data is None else self._decoder.feed(data)
 
     def heard(self) -> None:
         """A token was in what was read: from now on, the next one has `between_tokens_s`."""
