@@ -16,7 +16,6 @@ from rag_api.core.ports import Sampling
 from rag_api.core.principals import Principal
 from rag_api.core.prompts import PastTurn, Prompt, Prompts
 from rag_api.db.rows import CollectionRow
-from rag_api.errors import Unavailable
 from rag_api.services.answer_cache import AnswerCache
 from rag_api.services.comparing import Comparer
 from rag_api.services.conversations import Conversations
@@ -27,8 +26,8 @@ from rag_api.services.library import Library
 from rag_api.services.lineups import Lineup, Lineups
 from rag_api.services.retriever import Mode, Retriever, Search
 from rag_api.services.runs import Run, Runs
+from rag_api.services.rush import Rush
 from rag_api.services.writing import NO_ANSWER, Writer, repeat
-from rag_api.telemetry import log
 
 DEFAULT_SAMPLING = Sampling()
 RETRIEVALS = 24  # at once: of hundreds that ask together, the first then need not wait for the last
@@ -102,6 +101,7 @@ class Answerer:
         self._runs = runs
         self._options = options
         self._turns = asyncio.Semaphore(RETRIEVALS)
+        self._rush = Rush()
 
     async def answer(self, ask: Ask) -> Run:
         """A run that has begun. Raises what is wrong with the question itself: CollectionNotFound, QuestionTooLong …"""
@@ -155,9 +155,10 @@ class Answerer:
             same_text=1,
             joined=not quotes,
         )
-        async with self._turns:
-            found = await self._retriever.search(ask.collection, search)
-        degraded, prompt = found.degraded, await self._prompt(asked, question, found.hits)
+        with self._rush.newcomer():
+            async with self._turns:
+                found = await self._retriever.search(ask.collection, search)
+            degraded, prompt = found.degraded, await self._prompt(asked, question, found.hits)
         del found, search  # the passages are what is kept while the model is silent
         passages = prompt.passages if prompt else ()
         run.append(Retrieved(passages))
@@ -178,12 +179,17 @@ class Answerer:
         if asked.lineup.quotes or self._gatekeeper.mode == "strict":
             await self._decide(asked, prompt, writer)
             return
-        gate = Later(self._gatekeeper.judge(asked.row, prompt.question, prompt.passages))  # delays no text
+        gate = Later(self._judged(asked.row, prompt))  # delays no text
         try:
             await self._stream(asked, prompt, writer, gate)
-            writer.gate = await _unless_away(gate)
+            writer.gate = await gate.unless_away()
+            await self._rush.over()  # what is left can wait
         finally:
             gate.drop()
+
+    async def _judged(self, row: CollectionRow, prompt: Prompt) -> Gate | None:
+        await self._rush.over()
+        return await self._gatekeeper.judge(row, prompt.question, prompt.passages)
 
     async def _prompt(self, asked: _Asked, standalone: str, hits: Sequence[Hit]) -> Prompt | None:
         """With as many passages and turns before as there is room for; None without any. Shows nothing deleted."""
@@ -233,12 +239,3 @@ class Answerer:
                 if piece.turn and piece.turn.quotes and judged and (gate := await judged.found()) and not gate.passed:
                     writer.finish_reason = NO_ANSWER
                     return
-
-
-async def _unless_away(gate: Later[Gate | None]) -> Gate | None:
-    """An answer that is whole does not fail because it can't be judged any more."""
-    try:
-        return await gate.found()
-    except Unavailable as error:
-        log(__name__).warning("not judged", reason=str(error))
-        return None

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Generic, TypeVar
 
+from rag_api.errors import Unavailable
+from rag_api.telemetry import log
+
 T = TypeVar("T")
 
 
@@ -19,6 +22,14 @@ class Later(Generic[T]):
     async def found(self) -> T:
         """Raises what finding it raised."""
         return await self._finding if self._finding else self._value
+
+    async def unless_away(self) -> T | None:
+        """An answer that is whole does not fail because something about it can't be found out any more."""
+        try:
+            return await self.found()
+        except Unavailable as error:
+            log(__name__).warning("not found out", reason=str(error))
+            return None
 
     def drop(self) -> None:
         """It is not wanted any more."""
