@@ -22,6 +22,8 @@ class Mirror:
         self.asked = 0
         self.has_missed = False  # a deletion, of which nothing can be read any more
         self.lock = asyncio.Lock()
+        self.turn = asyncio.Lock()  # of who changes the matrix
+        self.filling: asyncio.Task[None] | None = None
         self.versions: dict[str, int] = {}
         self.lacking: dict[str, int] = {}  # documents whose current version the matrix does not have
         self.leaving: set[str] = set()  # versions that it need not have any more
@@ -39,6 +41,11 @@ class Mirror:
             found = table.chunks > 0
             self._has_all, self._looked = bool((self.matrix.covered(found) == found).all()), looked
         return self._has_all
+
+    @property
+    def lacking_chunks(self) -> int:
+        """Of documents that are not in the matrix."""
+        return int(sum(self.table.chunks[self.table.ordinals[document_id]] for document_id in self.lacking))
 
     def take(self, change: Change) -> None:
         before = self.versions.pop(change.document_id, None)

@@ -26,6 +26,7 @@ from rag_api.services.mirror import Mirror
 from rag_api.telemetry import log
 
 CHANGES_A_STEP = 200
+LACKING_CHUNKS, CATCH_UP_S = 500, 0.03  # what a search has the matrix get first, and how long it waits for that
 SAMPLE = 100
 LOOK_S = 1.0
 AFTER_FAILURE_S = 30.0
@@ -57,6 +58,27 @@ class Mirrors:
         mirror.asked = next(self._clock)
         return mirror if mirror.table.total_chunks <= most_chunks and mirror.has_all else None
 
+    async def caught_up(self, state: CollectionState, *, most_chunks: int) -> Mirror | None:
+        """The same, after the matrix has got what it lacks, unless that is much or takes long."""
+        mirror = self._mirrors.get(state.collection_id)
+        if not mirror or not mirror.matrix or mirror.index != state.generation.id:
+            return None
+        await self._read(mirror, state)
+        if mirror.table.total_chunks > most_chunks or mirror.lacking_chunks > LACKING_CHUNKS:
+            return None
+        if mirror.filling is None or mirror.filling.done():
+            mirror.filling = asyncio.create_task(self._filled(mirror, state.generation))
+        await asyncio.wait([mirror.filling], timeout=CATCH_UP_S)
+        return self.whole(state, most_chunks=most_chunks)
+
+    async def _filled(self, mirror: Mirror, generation: GenerationRow) -> None:
+        try:
+            async with mirror.turn:
+                if mirror.index == generation.id:
+                    await self._append(mirror, generation)
+        except Exception as error:  # noqa: BLE001 - searches do without it, and who keeps it tries again
+            log(__name__).warning("a matrix is behind", reason=f"{type(error).__name__}: {error}")
+
     def chunks(self, *, more_than: int) -> int:
         """Of all collections that are kept and have more than so many."""
         return sum(many for mirror in self._mirrors.values() if (many := mirror.table.total_chunks) > more_than)
@@ -72,8 +94,10 @@ class Mirrors:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            tasks = [task, *(mirror.filling for mirror in self._mirrors.values() if mirror.filling)]
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._matrices.close()
 
     async def _keep(self) -> None:
@@ -99,7 +123,8 @@ class Mirrors:
             if mirror.has_missed or mirror.table.is_sparse:
                 mirror = await self._begun_anew(mirror, state)
             if self._mirrors.get(state.collection_id) is mirror:
-                await self._fill(mirror, state.generation)
+                async with mirror.turn:
+                    await self._fill(mirror, state.generation)
         await self._keep_only({mirror.index for mirror in self._mirrors.values() if mirror.index})
 
     def _has_room(self, state: CollectionState) -> bool:
@@ -158,6 +183,10 @@ class Mirrors:
         assert mirror.matrix
         leaving, mirror.leaving = mirror.leaving, set()
         await mirror.matrix.remove(leaving)
+        await self._append(mirror, generation)
+
+    async def _append(self, mirror: Mirror, generation: GenerationRow) -> None:
+        assert mirror.matrix
         while some := mirror.some_lacking():
             try:
                 found = await self._db.ask(scopes.vectors, generation.id, some)

@@ -70,6 +70,7 @@ class Scoping:
         is_held = above is None or large <= above
         if wanted is None:
             whole = self._mirrors.whole(state, most_chunks=self._exact_below)
+            whole = whole or await self._mirrors.caught_up(state, most_chunks=self._exact_below)
             if whole or is_held:
                 return Scope(state, mirror=whole)
         mirror = await self._mirrors.of(state)

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.ports import Vectors
-from rag_api.backends.matrix import MatrixFolder
+from rag_api.backends.matrix import Matrix, MatrixFolder
 from rag_api.core.filters import Filter, parse_filter
 from rag_api.core.hits import Scored
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.db import generations
 from rag_api.db.database import Database
 from rag_api.errors import CollectionNotFound, InvalidFilter, VectorStoreUnavailable
+from rag_api.services import mirrors as mirrors_module
 from rag_api.services import scoping as module
 from rag_api.services.mirrors import Mirrors
 from rag_api.services.scoping import Scoping
@@ -242,18 +243,43 @@ async def test_all_of_a_small_collection_are_scored_without_the_vector_index(
         assert await asked(known, scoping, None, top_k=50) == everything
         await known.publish("another", {}, count=1)
         assert "another" in await asked(known, scoping, None, top_k=50)
-        assert known.store.asked == [50, 50]  # the matrix does not have it yet
-        await mirrors.catch_up()
-        assert "another" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50]  # the matrix has got it first
         await known.delete("another")
         await mirrors.catch_up()
         assert await asked(known, scoping, None, top_k=50) == everything
-        assert known.store.asked == [50, 50]
         await known.reap()
         await known.publish("one too many", {}, count=2)
+        assert len(await asked(known, scoping, None, top_k=50)) == 11
         await mirrors.catch_up()
         assert len(await asked(known, scoping, None, top_k=50)) == 11
         assert known.store.asked == [50, 50, 50]
+
+
+async def test_the_vector_index_is_asked_where_the_matrix_would_have_to_get_much_or_can_not(
+    tmp_path: Path, empty_catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, empty_catalogue, exact_below=1_000) as (known, mirrors, scoping):
+        assert isinstance(known.store, CountingStore)
+        await known.publish("first", {}, count=1)
+        await mirrors.catch_up()
+        monkeypatch.setattr(mirrors_module, "LACKING_CHUNKS", 5)
+        await known.publish("large", {}, count=6)
+        assert "large" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50]
+        await mirrors.catch_up()
+        assert "large" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50]
+        await known.publish("small", {}, count=2)
+        with monkeypatch.context() as broken:
+            broken.setattr(Matrix, "append", _full)
+            assert "small" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50, 50]
+        assert "small" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50, 50]
+
+
+async def _full(*_: Any) -> None:
+    raise OSError("No space left on device")
 
 
 async def test_vectors_of_chunks_are_had_without_a_look_into_the_catalogue(
