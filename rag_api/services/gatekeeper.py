@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from ingest.ports import Vectors
 from rag_api.core.calibrating import (
     UNRELATED_QUESTIONS,
     Background,
@@ -35,6 +36,7 @@ GateMode: TypeAlias = Literal["auto", "strict", "off"]
 SAMPLED_CHUNKS = 4_096  # in which words are counted
 DRAWN_FROM = 512  # of them, questions are drawn from
 CHUNKS_A_STEP = 128  # between which others go on
+QUESTIONS_AT_ONCE = 4  # are embedded, as somebody's own waits for them
 GENERATIONS_KEPT = 16  # some 3 MB each
 GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
 LOOKS_EVERY_S = 30.0  # how often it is looked whether a large generation has
@@ -169,7 +171,10 @@ class Gatekeeper:
         embedder = self._embedders.of(generation.model)
 
         async def reach(questions: Sequence[str]) -> float:
-            vectors = await asyncio.gather(*(embedder.embed_query(question) for question in questions))
+            vectors: list[Vectors] = []
+            for at in range(0, len(questions), QUESTIONS_AT_ONCE):
+                some = questions[at : at + QUESTIONS_AT_ONCE]
+                vectors += await asyncio.gather(*(embedder.embed_query(question) for question in some))
             return statistics.median(await self._store.nearest(generation.id, np.stack(vectors)))
 
         unrelated = round(max(0.0, await reach(UNRELATED_QUESTIONS)), 4)
