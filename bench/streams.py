@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.figures import lines, percentiles
+from bench.figures import lines, percentiles, post
 from bench.paced import TOKENS
 from rag_api.supervise import bind
 from tests.processes import ROOT, Service
@@ -31,6 +31,7 @@ OPEN_BEFORE = 200  # what is loaded, pooled and cached once is there by then
 DOCUMENTS = 300
 WAIT_S = 120
 MARK = b" tok"
+PATH = "/api/v1/answers"
 END = b"event: done"  # what follows repeats the text
 
 
@@ -45,12 +46,12 @@ class Stream:
 def streams(say: Callable[[str, dict[str, Any]], None], folder: Path) -> None:
     questions = [query["text"] for query in lines(folder / "nq" / "queries.jsonl")]
     for name, (first_ms, token_ms) in PACES.items():
-        with _process("bench.paced", str(first_ms), str(token_ms)) as model_url:
-            with _process("bench.floor", f"{model_url}/v1") as url:
+        with process("bench.paced", str(first_ms), str(token_ms)) as model_url:
+            with process("bench.floor", f"{model_url}/v1") as url:
                 _measure(say, f"floor, {name}", url, questions, first_ms / 1000)
             with _service(folder, model_url) as service:
                 _measure(say, f"answers, {name}", service.url, questions, first_ms / 1000)
-    with _process("bench.paced", str(1000 * WAIT_S), "0") as model_url, _service(folder, model_url) as service:
+    with process("bench.paced", str(1000 * WAIT_S), "0") as model_url, _service(folder, model_url) as service:
         say(f"{IDLE} open streams that say nothing", asyncio.run(_idle(service, questions)))
 
 
@@ -82,7 +83,7 @@ async def _ask(url: str, questions: Sequence[str], count: int) -> list[Stream]:
 async def _read(url: str, question: str) -> Stream:
     """A lean reader: it shares the machine with what it measures."""
     stream = Stream(time.monotonic())
-    reader, writer = await _open(url, question)
+    reader, writer = await post(url, PATH, {"question": question})
     tail, is_over = b"", False
     while data := await reader.read(65_536):
         seen = tail + data
@@ -96,22 +97,15 @@ async def _read(url: str, question: str) -> Stream:
     return stream
 
 
-async def _open(url: str, question: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    host, _, port = url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    body = json.dumps({"question": question}).encode()
-    head = f"POST /api/v1/answers HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
-    writer.write(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-    return reader, writer
-
-
 async def _idle(service: Service, questions: Sequence[str]) -> dict[str, Any]:
     """Streams that have shown their passages and wait for the model: what they add to the API process, shared pages
     counted by their share."""
     api = _api(service.process.pid)
 
     async def begin(count: int) -> list[asyncio.StreamWriter]:
-        opened = await asyncio.gather(*(_open(service.url, questions[i % len(questions)]) for i in range(count)))
+        opened = await asyncio.gather(
+            *(post(service.url, PATH, {"question": questions[i % len(questions)]}) for i in range(count))
+        )
         async with asyncio.timeout(WAIT_S):
             for reader, _ in opened:
                 await reader.readuntil(b"event: retrieved")
@@ -159,7 +153,7 @@ def _service(folder: Path, model_url: str) -> Iterator[Service]:
 
 
 @contextmanager
-def _process(module: str, *args: str) -> Iterator[str]:
+def process(module: str, *args: str) -> Iterator[str]:
     """A server of this folder, by its URL."""
     with bind("127.0.0.1", 0) as probe:
         port = probe.getsockname()[1]
