@@ -10,11 +10,11 @@ Does not promise: to come back when the other process was killed; whoever owns t
 Fork before this process has other threads. Linux only.
 """
 
-import contextlib
 import ctypes
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -24,6 +24,7 @@ from typing import Generic, TypeVar
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 _PR_SET_PDEATHSIG = 1
+LEAST_NICE = 19
 
 
 class Apart(Generic[Given, Made]):
@@ -41,14 +42,17 @@ class Apart(Generic[Given, Made]):
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            with contextlib.suppress(KeyboardInterrupt):
+            try:
                 for mine, _ in pairs:
                     mine.close()
                 if _is_child_of(parent):
-                    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+                    _give_way()
                     begin()
                     _serve(function, [theirs for _, theirs in pairs])
-            os._exit(0)
+            except BaseException:  # noqa: BLE001 - it must not go on as the process that it came from
+                traceback.print_exc()
+            finally:
+                os._exit(1)
         self._on_end = on_end
         self._free: SimpleQueue[Connection] = SimpleQueue()
         for mine, theirs in pairs:
@@ -63,10 +67,13 @@ class Apart(Generic[Given, Made]):
             connection.send(given)
             is_good, made = connection.recv()
         except (EOFError, OSError) as error:
+            self._free.put(connection)  # for who asks next to be told, too
             self._on_end()
             raise EOFError("the process apart has ended") from error
-        finally:
-            self._free.put(connection)
+        except BaseException:  # what is half read would be another's answer
+            self._on_end()
+            raise
+        self._free.put(connection)
         if not is_good:
             raise RuntimeError(made)
         found: Made = made
@@ -81,6 +88,13 @@ def _is_child_of(parent: int) -> bool:
     return os.getppid() == parent
 
 
+def _give_way() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:  # a sandbox forbids it
+        os.nice(LEAST_NICE)
+
+
 def _serve(function: Callable[[Given], Made], connections: Sequence[Connection]) -> None:
     """Until the other side ends."""
     threads = [threading.Thread(target=_answer, args=(function, connection)) for connection in connections]
@@ -91,11 +105,16 @@ def _serve(function: Callable[[Given], Made], connections: Sequence[Connection])
 
 
 def _answer(function: Callable[[Given], Made], connection: Connection) -> None:
-    with contextlib.suppress(EOFError, OSError):
+    try:
         while True:
             given = connection.recv()
             try:
                 answer: tuple[bool, object] = True, function(given)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who asked
+            except BaseException as error:  # noqa: BLE001 - it belongs to who asked; a tokenizer's panic is no Exception
                 answer = False, f"{type(error).__name__}: {error}"
             connection.send(answer)
+    except (EOFError, OSError):
+        return  # the other side has ended
+    except BaseException:  # noqa: BLE001 - who waits for this thread has to be told
+        traceback.print_exc()
+        os._exit(1)

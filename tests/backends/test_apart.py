@@ -15,6 +15,8 @@ def double(given):
         return os.getpid(), os.sched_getscheduler(0) == os.SCHED_IDLE, len(begun)
     if given == "wait":
         time.sleep(60)
+    if given == "panic":
+        raise SystemExit(7)
     if given == "fail":
         raise ValueError("no such text")
     return given * 2
@@ -53,6 +55,39 @@ except RuntimeError as error:
     print(error, apart(2), ended)
 """
     assert said(script) == "ValueError: no such text 4 []"
+
+
+def test_a_panic_there_belongs_to_who_asked_too() -> None:
+    script = """
+try:
+    apart('panic')
+except RuntimeError as error:
+    print(error, apart(2), apart(3))
+"""
+    assert said(script) == "SystemExit: 7 4 6"
+
+
+def test_a_start_that_fails_there_is_its_end() -> None:
+    script = """
+apart = Apart(double, begin=lambda: 1 / 0, threads=1, on_end=lambda: ended.append(True))
+try:
+    apart(2)
+except EOFError as error:
+    print(error, ended)
+"""
+    assert said(script) == "the process apart has ended [True]"
+
+
+def test_where_the_system_forbids_it_to_be_idle_it_is_nice() -> None:
+    script = """
+def forbidden(*_):
+    raise PermissionError
+
+os.sched_setscheduler = forbidden
+apart = Apart(lambda _: os.getpriority(os.PRIO_PROCESS, 0), begin=int, threads=1, on_end=int)
+print(apart(''))
+"""
+    assert said(script) == "19"
 
 
 def test_its_end_is_told_to_who_waits_and_to_who_asks_later() -> None:
