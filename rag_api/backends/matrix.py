@@ -22,10 +22,9 @@ from rag_api.backends.matrix_file import HEAD_FLOATS, Run, VectorFile
 from rag_api.backends.matrix_scores import Query, Rows, State, best_of
 from rag_api.backends.sharing import SharedCalls
 from rag_api.core.hits import Scored
-from rag_api.core.matrices import VersionVectors
+from rag_api.core.matrices import NOBODY, VersionVectors
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-NOBODY = -1
 SUFFIX = ".vectors"
 BLANK_ROWS = 4_096  # that are no reason for a new file
 ROWS_AT_ONCE, QUERIES_AT_ONCE = 8_192, 8  # are scored in less time than a thread takes to be asked

@@ -8,6 +8,8 @@ from ingest.ports import Vectors
 from rag_api.core.filter_table import Mask
 from rag_api.core.hits import Scored
 
+NOBODY = -1  # the owner of a version that does not count
+
 
 @dataclass(frozen=True, slots=True)
 class VersionVectors:

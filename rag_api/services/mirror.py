@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from rag_api.core.filter_table import FilterTable
-from rag_api.core.matrices import Matrix, VersionVectors
+from rag_api.core.matrices import NOBODY, Matrix, VersionVectors
 from rag_api.db.scopes import BEFORE_ALL, Change
 
 VERSIONS_A_STEP = 100
@@ -24,6 +24,7 @@ class Mirror:
         self.lock = asyncio.Lock()
         self.turn = asyncio.Lock()  # of who changes the matrix
         self.filling: asyncio.Task[None] | None = None
+        self.fails_until = 0.0  # by time.monotonic
         self.versions: dict[str, int] = {}
         self.lacking: dict[str, int] = {}  # documents whose current version the matrix does not have
         self.leaving: set[str] = set()  # versions that it need not have any more
@@ -42,15 +43,18 @@ class Mirror:
             self._has_all, self._looked = bool((self.matrix.covered(found) == found).all()), looked
         return self._has_all
 
-    @property
-    def lacking_chunks(self) -> int:
+    def lacks_at_most(self, chunks: int) -> bool:
         """Of documents that are not in the matrix."""
-        return int(sum(self.table.chunks[self.table.ordinals[document_id]] for document_id in self.lacking))
+        if len(self.lacking) > chunks:
+            return False
+        return int(sum(self.table.chunks[self.table.ordinals[document_id]] for document_id in self.lacking)) <= chunks
 
     def take(self, change: Change) -> None:
         before = self.versions.pop(change.document_id, None)
         if before is not None and (change.seen is None or before != change.version):
-            self.leaving.add(f"{change.document_id}:{before}")
+            self.leaving.add(name := f"{change.document_id}:{before}")
+            if self.matrix:
+                self.matrix.own({name: NOBODY})
         self.lacking.pop(change.document_id, None)
         if change.seen is None:
             self.table.drop(change.document_id)
@@ -89,6 +93,8 @@ class Mirror:
             name = f"{one.document_id}:{one.version}"
             if self.versions.get(one.document_id) == one.version:
                 owners[name] = self.table.ordinals[one.document_id]
+                if self.lacking.get(one.document_id) == one.version:  # it was changed while it came in
+                    del self.lacking[one.document_id]
             else:
                 self.leaving.add(name)
         self.matrix.own(owners)

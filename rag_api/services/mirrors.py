@@ -10,6 +10,7 @@ Does not promise: that a hit still passes when it is shown. Whoever shows hits c
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -42,6 +43,7 @@ class Mirrors:
         self._let_go: set[str] = set()
         self._kept: set[str] = set()
         self._clock = count(1)
+        self._fillings: set[asyncio.Task[None]] = set()
 
     async def of(self, state: CollectionState) -> Mirror:
         """A mirror that shows at least what the state does."""
@@ -61,22 +63,34 @@ class Mirrors:
     async def caught_up(self, state: CollectionState, *, most_chunks: int) -> Mirror | None:
         """The same, after the matrix has got what it lacks, unless that is much or takes long."""
         mirror = self._mirrors.get(state.collection_id)
-        if not mirror or not mirror.matrix or mirror.index != state.generation.id:
+        if not mirror or not self._may_catch_up(mirror, state, most_chunks):
             return None
         await self._read(mirror, state)
-        if mirror.table.total_chunks > most_chunks or mirror.lacking_chunks > LACKING_CHUNKS:
+        if not self._may_catch_up(mirror, state, most_chunks):
             return None
         if mirror.filling is None or mirror.filling.done():
             mirror.filling = asyncio.create_task(self._filled(mirror, state.generation))
+            self._fillings.add(mirror.filling)
+            mirror.filling.add_done_callback(self._fillings.discard)
         await asyncio.wait([mirror.filling], timeout=CATCH_UP_S)
         return self.whole(state, most_chunks=most_chunks)
+
+    def _may_catch_up(self, mirror: Mirror, state: CollectionState, most_chunks: int) -> bool:
+        return (
+            mirror.matrix is not None
+            and mirror.index == state.generation.id
+            and mirror.table.total_chunks <= most_chunks
+            and mirror.lacks_at_most(LACKING_CHUNKS)
+            and time.monotonic() >= mirror.fails_until
+        )
 
     async def _filled(self, mirror: Mirror, generation: GenerationRow) -> None:
         try:
             async with mirror.turn:
-                if mirror.index == generation.id:
+                if mirror.matrix and mirror.index == generation.id:
                     await self._append(mirror, generation)
         except Exception as error:  # noqa: BLE001 - searches do without it, and who keeps it tries again
+            mirror.fails_until = time.monotonic() + AFTER_FAILURE_S
             log(__name__).warning("a matrix is behind", reason=f"{type(error).__name__}: {error}")
 
     def chunks(self, *, more_than: int) -> int:
@@ -94,7 +108,7 @@ class Mirrors:
         try:
             yield
         finally:
-            tasks = [task, *(mirror.filling for mirror in self._mirrors.values() if mirror.filling)]
+            tasks = [task, *self._fillings]
             for one in tasks:
                 one.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -166,12 +180,13 @@ class Mirrors:
         """Beside the old one, which goes on answering; searches on their way do without its matrix."""
         new = Mirror()
         await self._read(new, state)
-        if self._mirrors.get(state.collection_id) is not old:
-            return old
-        new.asked, matrix, old.matrix = old.asked, old.matrix, None
-        if matrix:
-            new.attach(matrix, old.index)
-        self._mirrors[state.collection_id] = new
+        async with old.turn:
+            if self._mirrors.get(state.collection_id) is not old:
+                return old
+            new.asked, matrix, old.matrix = old.asked, old.matrix, None
+            if matrix:
+                new.attach(matrix, old.index)
+            self._mirrors[state.collection_id] = new
         return new
 
     async def _fill(self, mirror: Mirror, generation: GenerationRow) -> None:
@@ -212,6 +227,7 @@ class Mirrors:
 
     async def _keep_only(self, wanted: set[str]) -> None:
         if wanted != self._kept:
+            await asyncio.gather(*self._fillings, return_exceptions=True)  # of mirrors that were let go
             for index in set(await self._matrices.names()) - wanted:
                 await self._matrices.drop(index)
             self._kept = wanted

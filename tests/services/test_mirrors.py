@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +252,63 @@ async def test_the_background_keeps_up_by_itself(
                 break
             await asyncio.sleep(0.01)
         assert found is not None and np.array_equal(found[0], vector_of(one.texts[0]))
+
+
+async def test_a_matrix_that_is_being_filled_is_handed_over_when_that_is_over(
+    known: KnownLibrary, matrices: MatrixFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settle(known)
+    mirrors = open_mirrors(known, matrices)
+    for i in range(4):
+        await known.publish(f"{i}", {}, count=2)
+    await mirrors.catch_up()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    append = Matrix.append
+
+    async def slow(matrix: Matrix, versions: Sequence[VersionVectors]) -> None:
+        begun.set()
+        await go_on.wait()
+        await append(matrix, versions)
+
+    monkeypatch.setattr(Matrix, "append", slow)
+    await known.publish("late", {}, count=2)
+    state = await known.db.ask(scopes.state, "faq")
+    searching = asyncio.create_task(mirrors.caught_up(state, most_chunks=100))
+    await asyncio.wait_for(begun.wait(), 5)
+    mirrors._mirrors[state.collection_id].has_missed = True  # so that it is begun anew
+    catching_up = asyncio.create_task(mirrors.catch_up())
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await asyncio.gather(searching, catching_up)
+    mirror = mirrors.whole(state, most_chunks=100)
+    assert mirror
+    assert mirror.matrix
+    assert len((await matrix_of(known, matrices))._state.names) == 5  # none was appended twice
+    found = await mirror.matrix.nearest(vector_of("a question"), top_k=100)
+    assert len({one.chunk_id for one in found}) == len(found) == 10
+
+
+async def test_a_document_that_is_changed_while_it_comes_in_is_there_once(
+    known: KnownLibrary, matrices: MatrixFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settle(known)
+    mirrors = open_mirrors(known, matrices)
+    await known.publish("first", {}, count=1)
+    await mirrors.catch_up()
+    append = Matrix.append
+
+    async def changed_meanwhile(matrix: Matrix, versions: Sequence[VersionVectors]) -> None:
+        monkeypatch.setattr(Matrix, "append", append)
+        await known.change("second", {"kind": "new"}, [])
+        await mirrors.of(await known.db.ask(scopes.state, "faq"))
+        await append(matrix, versions)
+
+    monkeypatch.setattr(Matrix, "append", changed_meanwhile)
+    await known.publish("second", {}, count=2)
+    await mirrors.caught_up(await known.db.ask(scopes.state, "faq"), most_chunks=100)
+    mirror = await mirrors.caught_up(await known.db.ask(scopes.state, "faq"), most_chunks=100)
+    assert mirror
+    assert mirror.matrix
+    found = await mirror.matrix.nearest(vector_of("a question"), top_k=100)
+    assert len(found) == 3
+    assert len(await mirror.matrix.nearest(vector_of("a question"), top_k=2)) == 2

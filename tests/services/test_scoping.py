@@ -275,7 +275,10 @@ async def test_the_vector_index_is_asked_where_the_matrix_would_have_to_get_much
             assert "small" in await asked(known, scoping, None, top_k=50)
         assert known.store.asked == [50, 50]
         assert "small" in await asked(known, scoping, None, top_k=50)
-        assert known.store.asked == [50, 50]
+        assert known.store.asked == [50, 50, 50]  # it is not tried again for a while
+        await mirrors.catch_up()
+        assert "small" in await asked(known, scoping, None, top_k=50)
+        assert known.store.asked == [50, 50, 50]
 
 
 async def _full(*_: Any) -> None:
