@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import tantivy
 
@@ -22,6 +22,8 @@ REPLACING_S = 0.02
 FEW_CHUNKS = 20_000
 LONG_S, WHILE_S = 0.02, 1.0
 
+_Stamp: TypeAlias = tuple[int, int, int]  # of the list of segments: each is a file of its own
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -29,7 +31,15 @@ class _Opened:
     far as somebody has asked; None where they are too many to be kept."""
 
     reader: Any
-    changed: int
+    changed: _Stamp
+    ids: dict[int, str] | None
+
+
+class _View(NamedTuple):
+    """One state of an index, and what is remembered of that."""
+
+    schema: Any
+    searcher: Any
     ids: dict[int, str] | None
 
 
@@ -58,14 +68,18 @@ class LexicalReading:
         if self._changed(index) != opened.changed:
             return None
         try:
-            return _search(opened, searcher, text, top_k, documents)
+            return _search(_View(opened.reader.schema, searcher, opened.ids), text, top_k, documents)
         finally:
             if time.monotonic() > began + LONG_S:
                 self._none_short_before = time.monotonic() + WHILE_S
 
     def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
         opened = self._open(index)
-        return _search(opened, opened.reader.searcher(), text, top_k, documents) if opened else []
+        if opened is None:
+            return []
+        searcher = opened.reader.searcher()  # which may be newer, as the reader reloads by itself
+        ids = opened.ids if self._changed(index) == opened.changed else None
+        return _search(_View(opened.reader.schema, searcher, ids), text, top_k, documents)
 
     def reader(self, index: str) -> Any | None:
         """The index as last committed, or None where there is none."""
@@ -88,16 +102,17 @@ class LexicalReading:
             self._opened[index] = known
         return known
 
-    def _changed(self, index: str) -> int | None:
+    def _changed(self, index: str) -> _Stamp | None:
         try:
-            return (self._folder / index / "meta.json").stat().st_mtime_ns
+            found = (self._folder / index / "meta.json").stat()
         except FileNotFoundError:
             return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _search(opened: _Opened, searcher: Any, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+def _search(view: _View, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+    schema, searcher, ids = view
     terms = query_terms(text)
-    schema = opened.reader.schema
     words = words_query(searcher, schema, terms) if terms else None
     if words is None:
         return []
@@ -110,8 +125,8 @@ def _search(opened: _Opened, searcher: Any, text: str, top_k: int, documents: Co
         found = searcher.search(both, limit=top_k, count=False).hits
     else:
         found = best_among(searcher, words.query, documents, top_k=top_k)
-    ids = [_id(opened.ids, searcher, address) for _, address in found]
-    return Scored.of(ids, [score / words.attainable for score, _ in found])
+    names = [_id(ids, searcher, address) for _, address in found]
+    return Scored.of(names, [score / words.attainable for score, _ in found])
 
 
 def _id(ids: dict[int, str] | None, searcher: Any, address: Any) -> str:
