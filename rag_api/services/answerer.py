@@ -179,11 +179,10 @@ class Answerer:
         if asked.lineup.quotes or self._gatekeeper.mode == "strict":
             await self._decide(asked, prompt, writer)
             return
-        gate = Later(self._judged(asked.row, prompt))  # delays no text
+        gate = Later(self._judged(asked.row, prompt))  # delays no text of the model, and lets the end wait
         try:
             await self._stream(asked, prompt, writer, gate)
             writer.gate = await gate.unless_away()
-            await self._rush.over()  # what is left can wait
         finally:
             gate.drop()
 

@@ -40,7 +40,7 @@ class Rush:
         await asyncio.wait([through], timeout=MOST_S)
 
     def _let_go(self) -> None:
-        oldest = next(iter(self._open), self._next)
+        oldest = next(iter(self._open)) if len(self._open) >= MANY else self._next
         while self._waiting and self._waiting[0][0] <= oldest:
             _, through = self._waiting.popleft()
             through.set_result(None)

@@ -24,17 +24,21 @@ async def test_where_few_ask_nobody_waits() -> None:
 
 async def test_many_are_waited_for_but_nobody_who_comes_later() -> None:
     rush = Rush()
-    first = [rush.newcomer() for _ in range(MANY)]
-    for newcomer in first:
+    first = rush.newcomer()
+    first.__enter__()
+    waiting_for_one = [rush.newcomer() for _ in range(MANY)]
+    for newcomer in waiting_for_one[1:]:
         newcomer.__enter__()
     waiting = asyncio.create_task(rush.over())
     await turns()
-    with rush.newcomer():
-        for newcomer in reversed(first[1:]):
+    with ExitStack() as later:
+        for _ in range(MANY):
+            later.enter_context(rush.newcomer())
+        for newcomer in waiting_for_one[1:]:
             newcomer.__exit__(None, None, None)
         await turns()
         assert not waiting.done()
-        first[0].__exit__(None, None, None)
+        first.__exit__(None, None, None)
         await asyncio.wait_for(waiting, 1)
 
 
@@ -59,3 +63,16 @@ async def test_who_stops_waiting_leaves_the_others_alone() -> None:
         assert stopped.cancelled()
         assert not waiting.done()
     await asyncio.wait_for(waiting, 1)
+
+
+async def test_it_is_over_when_few_are_left() -> None:
+    rush = Rush()
+    newcomers = [rush.newcomer() for _ in range(MANY)]
+    for newcomer in newcomers:
+        newcomer.__enter__()
+    waiting = asyncio.create_task(rush.over())
+    await turns()
+    newcomers[-1].__exit__(None, None, None)
+    await asyncio.wait_for(waiting, 1)
+    for newcomer in newcomers[:-1]:
+        newcomer.__exit__(None, None, None)
