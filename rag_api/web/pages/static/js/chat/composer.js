@@ -89,6 +89,12 @@ export class Composer {
     this.#button.setAttribute("aria-label", label);
   }
 
+  /** What could not be asked after all. */
+  giveBack(question) {
+    this.#input.value ||= question;
+    this.#fit();
+  }
+
   note(text) {
     byId("composer-note").textContent = text;
   }

@@ -45,9 +45,16 @@ function again(turn) {
 }
 
 async function ask(question) {
-  await opened; // else what was said before would take the new turn's place
-  const conversation_id = current;
+  const asked = current;
   const { collection, reasoning, model } = composer;
+  composer.running(true); // one question at a time
+  await opened; // else what was said before would take the new turn's place
+  changed();
+  if (thread.running || (current && current !== asked)) {
+    composer.giveBack(question); // it was not meant for what is looked at now
+    return;
+  }
+  const conversation_id = current;
   follow(Run.ask({ question, collection, conversation_id, reasoning, model }), null);
 }
 
