@@ -100,7 +100,7 @@ def _plan(statement: Any, lists: tuple[tuple[str, int], ...]) -> _Plan:
     return _Plan(
         compiled.construct_expanded_state({**compiled.params, **given}).statement,
         compiled.positiontup,
-        compiled.params,
+        {name: value for name, value in compiled.params.items() if not compiled.binds[name].required},
         {name: width > 0 for name, width in widths.items()},
         [(at, make) for at, make in enumerate(made) if make],
         namedtuple("Row", [column.name for column in columns], rename=True),
