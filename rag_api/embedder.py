@@ -28,6 +28,7 @@ from rag_api.settings import EmbedderSettings, RerankerSettings, load_settings
 from rag_api.telemetry import log
 
 RANKINGS_WAITING = 16
+FORKED_S = 30.0  # until a forked process has embedded a sentence
 
 
 class Embeddings:
@@ -223,14 +224,19 @@ def main() -> None:
     )
 
 
-def _documents_apart(model: SentenceTransformerModel, settings: EmbedderSettings) -> Apart[list[str], Vectors]:
-    """When it ends, so does this process, which whoever started it starts again."""
+def _documents_apart(model: SentenceTransformerModel, settings: EmbedderSettings) -> Apart[list[str], Vectors] | None:
+    """When it ends, so does this process, which whoever started it starts again. None where a forked process is of no
+    use: documents then have threads."""
 
     def end() -> None:
         log(__name__).error("the process that embeds documents has ended; starting anew")
         signal.raise_signal(signal.SIGTERM)
 
-    return Apart(model.encode, begin=model.forked, threads=settings.threads or cores(), on_end=end)
+    apart = Apart(model.encode, begin=model.forked, threads=settings.threads or cores(), on_end=end)
+    if apart.answers(["Is anybody there?"], within_s=FORKED_S):
+        return apart
+    log(__name__).warning("a forked process does not embed; documents are embedded in this one")
+    return None
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class SentenceTransformerModel:
         identifier = fingerprint(folder)
         steps = STEPS / f"{identifier}.npz"
         formats = _formats(number_format, model, has_steps=steps.exists())
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a pass a core; and its threads would not outlive a fork
         import torch
         from sentence_transformers import SentenceTransformer
 

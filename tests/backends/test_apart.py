@@ -90,6 +90,17 @@ print(apart(''))
     assert said(script) == "19"
 
 
+def test_one_that_does_not_answer_is_ended() -> None:
+    script = """
+print(apart.answers(2, within_s=10), apart.answers('wait', within_s=0.2), os.path.exists(f'/proc/{apart.pid}'))
+try:
+    apart(2)
+except EOFError as error:
+    print(error)
+"""
+    assert said(script) == "True False False\nthe process apart has ended"
+
+
 def test_its_end_is_told_to_who_waits_and_to_who_asks_later() -> None:
     script = """
 threading.Timer(0.3, os.kill, (apart.pid, signal.SIGKILL)).start()

@@ -89,7 +89,7 @@ def test_a_model_that_is_nowhere_is_said_in_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="documents are embedded apart on Linux alone")
 def test_documents_are_embedded_by_a_process_that_gives_way_and_takes_all_along_when_it_ends(tmp_path: Path) -> None:
-    with started(tmp_path) as (client, process):
+    with started(tmp_path, TOKENIZERS_PARALLELISM="true") as (client, process):  # whose threads a fork would lose
         [apart] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert os.sched_getscheduler(int(apart)) == os.SCHED_IDLE != os.sched_getscheduler(process.pid)
         documents, queries = vectors(client, TEXTS), vectors(client, TEXTS, "query")
