@@ -28,7 +28,7 @@ from rag_api.settings import EmbedderSettings, RerankerSettings, load_settings
 from rag_api.telemetry import log
 
 RANKINGS_WAITING = 16
-FORKED_S = 30.0  # until a forked process has embedded a sentence
+FORKED_S = 60.0  # until a forked process has embedded a sentence
 
 
 class Embeddings:
