@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from bench.figures import lines
 from ingest.ports import Vectors
 from rag_api.backends.forward import Layer, PackedBert
-from rag_api.backends.linear import LARGEST, Tensor
+from rag_api.backends.linear import GELU_LEAST, LARGEST, LARGEST_BYTE, FeedForward, Tensor
 from rag_api.backends.packing import matrices, pack
 from rag_api.backends.sentence_transformer import STEPS, find_model, fingerprint
 from rag_api.core.defaults import DEFAULT_MODEL
@@ -27,46 +27,79 @@ EVAL = Path(__file__).parent.parent.parent / "shared" / "eval"
 SETS = ("nq", "scifact", "squad2")
 TEXTS, OTHERS = 80, 400  # of each set: to find steps, to be neighbours
 CHARS = 1_200
-ROWS = 80  # of a pass that are looked at
-EXPONENT = 0.7  # of SmoothQuant; cosines were .9991 with 0.5, .9994 with 0.6 and 0.9, .9995 from 0.7 to 0.8
+SMALLEST = 1e-5
+FEW = 16  # channels of GELU's output that stay bf16
+EXPONENTS = {"query_key_value": 1.0, "attended": 0.7, "up": 0.7}  # of SmoothQuant; the best of 0.5, 0.7, 0.85 and 1
 NEIGHBOURS = 10
+ODD = (
+    "", "a", "Yes.", "1", "?", "!!! ??? ... --- ", "-----" * 60, "a " * 200, "x" * 5_000, "12345 67890 " * 30,
+    "0.5% " * 90, "Ω≈ç√∫˜µ", "船は正午に出ます。", "船" * 300, "и корабль плывёт в порт", "मेरी नाव",
+    "Grüße, 1921–1938 ½ ﬁne \N{SLEUTH OR SPY}", "SELECT * FROM t WHERE a = 'b';", "http://example.org/a/b?c=d&e=f",
+    "| a | b |\n|---|---|\n| 1 | 2 |", "\t{}[]();\n" * 40,
+)  # fmt: skip
 
 
 class Seen:
-    """A layer that keeps some of the rows that it was given."""
+    """A layer that keeps the largest number that each channel was given."""
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
-        self.rows: list[Tensor] = []
+        self.largest = torch.full((1,), SMALLEST)
 
     def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
-        some = x[torch.randperm(len(x))[:ROWS]]
-        self.rows.append(some[some.isfinite().all(1)])  # a pass that left the range of floats is done again
+        self._look(x)
         y: Tensor = self._layer(x, activation)
         return y
 
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        self._look(x)
+        y: Tensor = self._layer.plus(x, residual)
+        return y
 
-def steps_of(weight: Tensor, x: Tensor) -> Tensor:
+    def _look(self, x: Tensor) -> None:
+        of_floats = x[x.isfinite().all(1)]  # a pass that left their range is done again
+        if len(of_floats):
+            self.largest = torch.maximum(self.largest, of_floats.abs().amax(0))
+
+
+def steps_of(weight: Tensor, largest: Tensor, exponent: float) -> Tensor:
     """So that the largest number seen in any channel is the last that is not cut."""
-    largest, largest_weight = x.abs().amax(0).clamp_min(1e-5), weight.abs().amax(0).clamp_min(1e-5)
-    smooth = largest**EXPONENT / largest_weight ** (1 - EXPONENT)
-    return smooth * (x / smooth).abs().max() / LARGEST
+    smooth = largest**exponent / weight.abs().amax(0).clamp_min(SMALLEST) ** (1 - exponent)
+    return smooth * (largest / smooth).max() / LARGEST
+
+
+def steps_of_gelu(largest: Tensor) -> Tensor:
+    """One step for all channels but those of the largest numbers, which get 0."""
+    few = largest.argsort(descending=True)[:FEW]
+    others = largest.index_fill(0, few, 0)
+    return torch.full_like(largest, float(others.max() + GELU_LEAST) / LARGEST_BYTE).index_fill(0, few, 0)
 
 
 def find(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     bert = packed(model, torch.float32)
-    layers = [watched(layer) for layer in bert.layers]
-    dataclasses.replace(bert, layers=layers)(texts)
+    spies = [watching(layer) for layer in bert.layers]
+    dataclasses.replace(bert, layers=[watched(*both) for both in zip(bert.layers, spies, strict=True)])(texts)
     found: dict[str, Tensor] = {}
     for name, (weight, _) in matrices(list(model)).items():
         i, _, kind = name.partition(".")
-        found[name] = steps_of(weight, torch.cat(getattr(layers[int(i)], kind).rows))
+        largest = spies[int(i)][kind].largest
+        found[name] = steps_of_gelu(largest) if kind == "down" else steps_of(weight, largest, EXPONENTS[kind])
     return found
 
 
-def watched(layer: Layer) -> Layer:
-    spies: dict[str, Any] = {"query_key_value": Seen(layer.query_key_value), "up": Seen(layer.up)}
-    return dataclasses.replace(layer, **spies)
+def watching(layer: Layer) -> dict[str, Any]:
+    whole: Any = layer.feed_forward
+    parts = {"query_key_value": layer.query_key_value, "attended": layer.attended, "up": whole.up, "down": whole.down}
+    return {name: Seen(part) for name, part in parts.items()}
+
+
+def watched(layer: Layer, spies: dict[str, Any]) -> Layer:
+    return dataclasses.replace(
+        layer,
+        query_key_value=spies["query_key_value"],
+        attended=spies["attended"],
+        feed_forward=FeedForward(spies["up"], spies["down"]),
+    )
 
 
 def packed(model: Any, dtype: torch.dtype, steps: dict[str, Tensor] | None = None) -> PackedBert:
@@ -98,7 +131,7 @@ def main() -> None:
         others += texts[TEXTS : TEXTS + OTHERS]
     torch.manual_seed(0)
     with torch.inference_mode():
-        ids = model.tokenizer(first, truncation=True, max_length=model.max_seq_length)["input_ids"]
+        ids = model.tokenizer([*first, *ODD], truncation=True, max_length=model.max_seq_length)["input_ids"]
         steps = find(model, ids)
         STEPS.mkdir(exist_ok=True)
         np.savez(STEPS / f"{fingerprint(folder)}.npz", **{name: one.numpy() for name, one in steps.items()})

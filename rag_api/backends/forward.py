@@ -2,8 +2,8 @@
 
 Purpose: on processors a padded batch wastes what it pads, and small operators cost as much as matrices.
 Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of the work, see next to no padding and
-few shapes (kernels for a new number of rows take 10 ms and 3 MB). GELU or the residual is added in the same pass. The
-two layers whose input is normalised can be int8 (`linear`). Attention goes text by text, equal lengths together:
+few shapes (kernels for a new number of rows take 10 ms and 3 MB). GELU or the residual is added in the same pass. All
+matrices can be int8 (`linear`). Attention goes text by text, equal lengths together:
 exponentials of the scores times the values and a column of ones give weighted values and their sum at once, which saves
 the softmax. Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its
 length.
@@ -20,7 +20,7 @@ from itertools import chain, groupby
 import torch
 from torch.nn.functional import embedding, layer_norm, pad
 
-from rag_api.backends.linear import Int8Linear, Linear, Tensor
+from rag_api.backends.linear import FeedForward, Int8FeedForward, Int8Linear, Linear, Tensor
 
 BIN = 1024
 STEP = 16  # tokens: by so many the windows of attention differ
@@ -41,10 +41,9 @@ class Norm:
 @dataclass(frozen=True, slots=True)
 class Layer:
     query_key_value: Linear | Int8Linear
-    attended: Linear
+    attended: Linear | Int8Linear
     attended_norm: Norm
-    up: Linear | Int8Linear
-    down: Linear
+    feed_forward: FeedForward | Int8FeedForward
     norm: Norm
 
 
@@ -120,7 +119,7 @@ class PackedBert:
             context, total = self._attend(layer.query_key_value(x), runs, in_range=in_range)
             sums = sums + total
             x = layer.attended_norm(layer.attended.plus(context, x))
-            x = layer.norm(layer.down.plus(layer.up(x, "gelu"), x))
+            x = layer.norm(layer.feed_forward.plus(x))
         pooled = torch.cat([self._pool(x, run) for run in runs])
         if not (sums.isfinite() and pooled.isfinite().all()):
             raise OverflowError("attention scores are out of the range in which exponentials are floats")

@@ -6,16 +6,23 @@ from typing import Any, TypeAlias
 import torch
 
 from rag_api.backends.forward import BIN, Layer, Norm, PackedBert
-from rag_api.backends.linear import Int8Linear, Linear, Tensor, are_available
+from rag_api.backends.linear import (
+    FeedForward,
+    Int8FeedForward,
+    Int8Linear,
+    Linear,
+    Matrix,
+    Tensor,
+    are_available,
+)
 
 Weights: TypeAlias = dict[str, Tensor]
-Matrix: TypeAlias = tuple[Tensor, Tensor]  # weight and bias
 
 
 def pack(modules: Sequence[Any], dtype: torch.dtype, steps: Mapping[str, Tensor] | None = None) -> PackedBert | None:
     """The forward pass of a SentenceTransformer's modules, or None where they are not a BERT, pooled and no more.
 
-    `steps`: of the layers that shall be int8, by the names of `matrices`; the others are of `dtype`.
+    `steps`: of the matrices' inputs, by the names of `matrices`, where these shall be int8; else they are of `dtype`.
     """
     names = [type(module).__name__ for module in modules]
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
@@ -33,20 +40,20 @@ def pack(modules: Sequence[Any], dtype: torch.dtype, steps: Mapping[str, Tensor]
         words=(weights["embeddings.word_embeddings.weight"] + types[0]).to(dtype),
         positions=weights["embeddings.position_embeddings.weight"].to(dtype),
         norm=_norm(weights, "embeddings.LayerNorm", config, dtype),
-        layers=[_layer(weights, i, config, dtype, steps or {}) for i in range(config.num_hidden_layers)],
+        layers=[_layer(weights, i, config, dtype, steps) for i in range(config.num_hidden_layers)],
         heads=config.num_attention_heads,
         pooling=pooling,
     )
 
 
 def matrices(modules: Sequence[Any]) -> dict[str, Matrix]:
-    """Weights and biases, in fp32, of the layers that may be int8: "0.query_key_value", "0.up", "1.query_key_value"…"""
+    """Weights and biases, in fp32: "0.query_key_value", "0.attended", "0.up", "0.down", "1.query_key_value"…"""
     bert = modules[0].auto_model
     weights = _weights(bert)
     return {
         f"{i}.{name}": matrix
         for i in range(bert.config.num_hidden_layers)
-        for name, matrix in _of_normalised(weights, i, bert.config).items()
+        for name, matrix in _of_layer(weights, i, bert.config).items()
     }
 
 
@@ -54,37 +61,36 @@ def _weights(bert: Any) -> Weights:
     return {name: weight.float() for name, weight in bert.state_dict().items()}
 
 
-def _layer(weights: Weights, i: int, config: Any, dtype: torch.dtype, steps: Mapping[str, Tensor]) -> Layer:
+def _layer(weights: Weights, i: int, config: Any, dtype: torch.dtype, steps: Mapping[str, Tensor] | None) -> Layer:
     at = f"encoder.layer.{i}."
-
-    def linear(name: str) -> Linear:
-        return Linear.of(*_matrix(weights, [f"{at}{name}.dense"]), dtype, rows=BIN)
-
-    def quicker(name: str, matrix: Matrix) -> Linear | Int8Linear:
-        its_steps = steps.get(f"{i}.{name}")
-        if its_steps is None:
-            return Linear.of(*matrix, dtype, rows=BIN)
-        return Int8Linear.of(*matrix, its_steps, rows=BIN)
-
-    may_be_int8 = {name: quicker(name, matrix) for name, matrix in _of_normalised(weights, i, config).items()}
+    own = _of_layer(weights, i, config)
+    norms = {
+        "attended_norm": _norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
+        "norm": _norm(weights, f"{at}output.LayerNorm", config, dtype),
+    }
+    if steps is None:
+        linear = {name: Linear.of(matrix, dtype, rows=BIN) for name, matrix in own.items()}
+        feed_forward = FeedForward(linear["up"], linear["down"])
+        return Layer(linear["query_key_value"], linear["attended"], feed_forward=feed_forward, **norms)
+    its = {name: steps[f"{i}.{name}"] for name in own}
     return Layer(
-        query_key_value=may_be_int8["query_key_value"],
-        attended=linear("attention.output"),
-        attended_norm=_norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
-        up=may_be_int8["up"],
-        down=linear("output"),
-        norm=_norm(weights, f"{at}output.LayerNorm", config, dtype),
+        Int8Linear.of(own["query_key_value"], its["query_key_value"], rows=BIN),
+        Int8Linear.of(own["attended"], its["attended"], rows=BIN),
+        feed_forward=Int8FeedForward.of(own["up"], own["down"], its["up"], its["down"], rows=BIN),
+        **norms,
     )
 
 
-def _of_normalised(weights: Weights, i: int, config: Any) -> dict[str, Matrix]:
-    """A layer's matrices whose input is normalised. What scores are divided by is in the query's part of the first."""
+def _of_layer(weights: Weights, i: int, config: Any) -> dict[str, Matrix]:
+    """A layer's matrices. What scores are divided by is in the query's part of the first."""
     at = f"encoder.layer.{i}"
     parts = [f"{at}.attention.self.{name}" for name in ("query", "key", "value")]
     scales = ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0)
     return {
         "query_key_value": _matrix(weights, parts, scales),
+        "attended": _matrix(weights, [f"{at}.attention.output.dense"]),
         "up": _matrix(weights, [f"{at}.intermediate.dense"]),
+        "down": _matrix(weights, [f"{at}.output.dense"]),
     }
 
 
