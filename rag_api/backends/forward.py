@@ -3,10 +3,9 @@
 Purpose: on processors a padded batch wastes what it pads, and small operators cost as much as matrices.
 Mechanism: texts fill bins of `BIN` tokens, so linear layers, which are most of the work, see next to no padding and
 few shapes (kernels for a new number of rows take 10 ms and 3 MB). GELU or the residual is added in the same pass. All
-matrices can be int8 (`linear`). Attention goes text by text, equal lengths together:
-exponentials of the scores times the values and a column of ones give weighted values and their sum at once, which saves
-the softmax. Rows of zeros in place of a neighbour's values let a longer text share its kernels with others of about its
-length.
+matrices can be int8 (`linear`). Attention goes text by text, equal lengths together: exponentials of the scores are
+divided by their sums after they were multiplied with the values, which saves a walk over them. Scores of minus infinity
+for what is a neighbour's let a longer text share its kernels with others of about its length.
 Where exponentials leave the range of floats, which is rare, a pass is done again with each row's greatest score taken
 away from it.
 Does not promise: any model but a BERT (`packing`).
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 
 import torch
-from torch.nn.functional import embedding, layer_norm, pad
+from torch.nn.functional import embedding, layer_norm
 
 from rag_api.backends.linear import FeedForward, Int8FeedForward, Int8Linear, Linear, Tensor
 
@@ -136,20 +135,18 @@ class PackedBert:
             split = run.windows(x).view(run.count, run.window, 3, self.heads, size).permute(2, 0, 3, 1, 4)
             if run.length <= SHORT:
                 split = split.float()
-            query, key = split[:2].reshape(2, run.count * self.heads, run.window, size).unbind(0)
-            value = pad(split[2, :, :, : run.length], (0, 1), value=1.0)
-            if run.window > run.length:
-                value = pad(value, (0, 0, 0, run.window - run.length))
+            query, key, value = split.reshape(3, run.count * self.heads, run.window, size).unbind(0)
             scores = torch.bmm(query, key.transpose(1, 2))
-            if in_range:
+            if run.window > run.length:
                 scores[:, :, run.length :] = -torch.inf
+            if in_range:
                 scores -= scores.amax(2, keepdim=True)
             weights = scores.exp_()
-            found = torch.bmm(weights, value.view(-1, run.window, size + 1)).view(value.shape)[:, :, : run.length]
-            sums = found[..., size:]
+            sums = weights.sum(2).view(run.count, self.heads, run.window, 1)[:, :, : run.length]
+            found = torch.bmm(weights, value).view(run.count, self.heads, run.window, size)[:, :, : run.length]
             total += sums.sum(dtype=torch.float32)
             into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)
-            torch.div(found[..., :size], sums, out=into)
+            torch.div(found, sums, out=into)
         return context, total
 
     def _pool(self, x: Tensor, run: _Run) -> Tensor:
