@@ -26,7 +26,7 @@ from tests.processes import Service
 FOUND, FILES, PAGES = 1_000, 500, 300  # documents that are there before; small files and pages that come
 LINES_A_PAGE, CHARS_A_LINE, LINE_POINTS = 38, 92, 18
 STREAMS, EVERY_S, QUIET_S = 4, 0.1, 30
-WAIT_S = 600
+WAIT_S, ASK_S = 600, 0.5
 BATCH = 50  # files an upload
 TEXT = b"event: text"
 
@@ -79,19 +79,22 @@ async def _elsewhere(url: str, paper: bytes, files: dict[str, bytes]) -> None:
 
 def _all_in(url: str, paper: bytes, files: dict[str, bytes]) -> None:
     with httpx.Client(base_url=f"{url}/api/v1", timeout=60) as http:
-        jobs: list[str] = []
         names = list(files)
         batches = [{name: files[name] for name in names[at : at + BATCH]} for at in range(0, len(names), BATCH)]
         for some in ({"paper.pdf": paper}, *batches):
             parts = [("files", (name, data)) for name, data in some.items()]
-            rows = http.post("/collections/default/documents", files=parts).raise_for_status().json()["documents"]
-            jobs += [row["job_id"] for row in rows]
+            http.post("/collections/default/documents", files=parts).raise_for_status()
+
+        def are_any(state: str) -> bool:
+            return bool(http.get("/jobs", params={"state": state, "limit": 1}).raise_for_status().json()["items"])
+
         deadline = time.monotonic() + WAIT_S
-        for job in jobs:
-            while http.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"job {job} is not done after {WAIT_S} s")
-                time.sleep(0.5)
+        while are_any("queued") or are_any("running"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not all jobs are done after {WAIT_S} s")
+            time.sleep(ASK_S)
+        if are_any("failed"):
+            raise RuntimeError("a job failed")
 
 
 async def _watched(url: str, questions: Sequence[str], meanwhile: Any) -> Seen:

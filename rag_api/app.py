@@ -44,6 +44,7 @@ from rag_api.web.streaming import Outside
 from rag_api.wiring import Services, open_services
 
 SAMPLES_FACT = "samples queued"
+SWITCH_S = 0.0005  # how long a thread that works may keep the event loop waiting, 5 ms as Python comes
 
 
 def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
@@ -144,6 +145,7 @@ def main() -> None:
     """`python -m rag_api.app FD [SAMPLES]`: FD is a listening socket that the supervisor has bound."""
     settings = load_settings()
     telemetry.configure_logging(process="api", level=settings.log_level, as_json=settings.log_json)
+    sys.setswitchinterval(SWITCH_S)
     samples = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     serve(settings, socket.socket(fileno=int(sys.argv[1])), samples)
 
