@@ -107,7 +107,7 @@ def is_trusted(separation: float, *, drawn: int) -> bool:
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """In how many of the texts each root is."""
-    return Counter(root for text in texts for root in set(roots(text)))
+    return Counter(root for text in texts for root in roots(text))
 
 
 def draw_words(texts: Sequence[str]) -> list[str]:

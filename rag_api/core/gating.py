@@ -83,8 +83,8 @@ def weigh(
         return None
     nearest = max(known, key=lambda passage: passage.similarity or 0.0)
     chunk = nearest.chunk
-    asked = set(roots(question)) - set(roots(chunk.title))
-    there = set(roots(f"{chunk.section} {chunk.text}"))
+    asked = roots(question) - roots(chunk.title)
+    there = roots(f"{chunk.section} {chunk.text}")
     held = sum(background.rarity(root) for root in asked & there)
     missing = sum(background.rarity(root) for root in asked - there)
     sentence, quoted, kind = (

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 _NUMBER = re.compile(r"\d[\d.,]*")
@@ -41,9 +42,9 @@ def stem(word: str) -> str:
     return word[:-1]
 
 
-def roots(text: str) -> list[str]:
-    """The beginnings of its content words, each once, so that "filming" meets "film" and "filmed"."""
-    return list(dict.fromkeys(_root(word) for word in content_words(text)))
+def roots(text: str) -> set[str]:
+    """The beginnings of its content words, so that "filming" meets "film" and "filmed"."""
+    return set(map(_root, distinct_words(text)))
 
 
 def numbers(text: str) -> set[str]:
@@ -62,6 +63,7 @@ def inverse_document_frequencies(texts: Iterable[Iterable[str]]) -> Mapping[str,
     return {word: math.log(1 + total / count) for word, count in counts.items()}
 
 
+@lru_cache(maxsize=16_384)
 def _root(word: str) -> str:
     """Without an ending, if 4 letters are left, and cut: a stem that says which words are rare, and no more."""
     ending = next((end for end in ROOT_ENDINGS if word.endswith(end) and len(word) - len(end) >= ROOT_LEAST_CHARS), "")

@@ -24,7 +24,7 @@ from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.extracting import Comparison
 from rag_api.core.gating import Gate, doubt, judge, weigh
 from rag_api.core.hits import Passage
-from rag_api.core.ports import Embedders, VectorStore
+from rag_api.core.ports import Embedder, Embedders, VectorStore
 from rag_api.db import chunks, gates, generations
 from rag_api.db.database import Database, now
 from rag_api.db.gates import Measured
@@ -35,7 +35,9 @@ from rag_api.telemetry import log
 GateMode: TypeAlias = Literal["auto", "strict", "off"]
 SAMPLED_CHUNKS = 4_096  # in which words are counted
 DRAWN_FROM = 512  # of them, questions are drawn from
-CHUNKS_A_STEP = 128  # between which others go on
+CHUNKS_A_STEP = 64  # between which others go on
+REST = 3.0  # times as long as a step of a large generation took
+PATIENCE_S = 0.5  # of an answer, where something is known from before
 QUESTIONS_AT_ONCE = 4  # are embedded, as somebody's own waits for them
 GENERATIONS_KEPT = 16  # some 3 MB each
 GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
@@ -73,6 +75,7 @@ class Gatekeeper:
         self._threshold = threshold
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._measuring: dict[str, asyncio.Task[_Known | None]] = {}
+        self._unrelated: dict[str, Vectors] = {}  # by the fingerprint of what embedded them
 
     async def judge(
         self, row: CollectionRow, question: str, passages: Sequence[Passage], comparison: Comparison | None = None
@@ -114,7 +117,9 @@ class Gatekeeper:
             if _now_s() - known.looked_at > LOOKS_EVERY_S:
                 self._look(row)  # and answer by what is known meanwhile
             return known
-        return await asyncio.shield(self._look(row))
+        look = self._look(row)
+        await asyncio.wait([look], timeout=PATIENCE_S if known else None)
+        return look.result() if look.done() else known
 
     def _look(self, row: CollectionRow) -> "asyncio.Task[_Known | None]":
         """One look at a time at each generation."""
@@ -149,15 +154,23 @@ class Gatekeeper:
         found = await self._calibrated(row, count, [chunk.text for chunk in some.values()])
         if found is None:
             return None
+        rest = REST if before and count >= SMALL_CHUNKS else 0.0
+        sampled, frequencies = await self._counted(row.generation_id, ids, rest=rest)
+        background = Background(found.unrelated, sampled, frequencies, found.stretch, found.is_trusted)
+        return _Known(background, count, row.changed, threshold, own is not None, _now_s())
+
+    async def _counted(self, generation_id: str, ids: Sequence[str], *, rest: float) -> tuple[int, Counter[str]]:
+        """How many of these chunks there are, and in how many each word is."""
         frequencies: Counter[str] = Counter()
         sampled = 0
         for at in range(0, len(ids), CHUNKS_A_STEP):
-            page = await self._db.ask(chunks.published, row.generation_id, ids[at : at + CHUNKS_A_STEP])
+            began = _now_s()
+            page = await self._db.ask(chunks.published, generation_id, ids[at : at + CHUNKS_A_STEP])
             texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in page.values()]
             frequencies.update(await asyncio.to_thread(count_words, texts))
             sampled += len(texts)
-        background = Background(found.unrelated, sampled, frequencies, found.stretch, found.is_trusted)
-        return _Known(background, count, row.changed, threshold, own is not None, _now_s())
+            await asyncio.sleep(rest * (_now_s() - began))
+        return sampled, frequencies
 
     async def _calibrated(self, row: CollectionRow, count: int, texts: Sequence[str]) -> Measured | None:
         """From the catalogue, if the generation is about as large as it was then, else measured. None: not now."""
@@ -170,18 +183,17 @@ class Gatekeeper:
             return found
         embedder = self._embedders.of(generation.model)
 
-        async def reach(questions: Sequence[str]) -> float:
-            vectors: list[Vectors] = []
-            for at in range(0, len(questions), QUESTIONS_AT_ONCE):
-                some = questions[at : at + QUESTIONS_AT_ONCE]
-                vectors += await asyncio.gather(*(embedder.embed_query(question) for question in some))
-            return statistics.median(await self._store.nearest(generation.id, np.stack(vectors)))
+        async def reach(vectors: Vectors) -> float:
+            return statistics.median(await self._store.nearest(generation.id, vectors))
 
-        unrelated = round(max(0.0, await reach(UNRELATED_QUESTIONS)), 4)
+        if generation.fingerprint not in self._unrelated:
+            self._unrelated[generation.fingerprint] = await _embedded(embedder, UNRELATED_QUESTIONS)
+        unrelated = round(max(0.0, await reach(self._unrelated[generation.fingerprint])), 4)
         fresh = Measured(unrelated, count, now())
         if not is_known:
             drawn = draw_words(texts)
-            separation = round(relative(await reach(drawn), unrelated), 4) if drawn else 0.0
+            reached = await reach(await _embedded(embedder, drawn)) if drawn else unrelated
+            separation = round(relative(reached, unrelated), 4)
             fresh = replace(
                 fresh,
                 separation=separation,
@@ -191,6 +203,14 @@ class Gatekeeper:
             )
         await self._db.change(gates.keep_measured, generation.id, fresh)
         return fresh
+
+
+async def _embedded(embedder: Embedder, questions: Sequence[str]) -> Vectors:
+    vectors: list[Vectors] = []
+    for at in range(0, len(questions), QUESTIONS_AT_ONCE):
+        some = questions[at : at + QUESTIONS_AT_ONCE]
+        vectors += await asyncio.gather(*(embedder.embed_query(question) for question in some))
+    return np.stack(vectors)
 
 
 def _is_about(before: int, now: int) -> bool:

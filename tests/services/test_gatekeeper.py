@@ -16,6 +16,7 @@ from rag_api.db import collections, gates, generations, reaping
 from rag_api.db.gates import Measured
 from rag_api.db.rows import CollectionRow
 from rag_api.errors import EmbedderUnavailable
+from rag_api.services import gatekeeper as gatekeeper_module
 from rag_api.services.comparing import Comparer
 from rag_api.services.gatekeeper import Gatekeeper, GateMode
 from tests.core.values import passage
@@ -90,16 +91,39 @@ async def test_a_collection_that_has_grown_is_measured_anew(known: KnownLibrary,
     await known.publish("a", {}, count=10)
     gatekeeper = keeper(known, embedders)
     await gatekeeper.judge(await settled(known), QUESTION, [passage("x")])
-    await known.publish("b", {}, count=1)
-    await gatekeeper.judge(await settled(known), QUESTION, [passage("x")])
-    assert len(embedders.queries) == len(UNRELATED_QUESTIONS)  # by so little
-    await known.publish("c", {}, count=10)
+    for name, count, expected in (("b", 1, 10), ("c", 10, 21)):  # the first grows it by so little
+        await known.publish(name, {}, count=count)
+        row = await settled(known)
+        await gatekeeper.judge(row, QUESTION, [passage("x")])
+        measured = (await gatekeeper.state(row)).measured
+        assert measured is not None
+        assert measured.chunks == expected
+    assert len(embedders.queries) == len(UNRELATED_QUESTIONS)  # their vectors stay the same
+
+
+async def test_an_answer_waits_briefly_for_what_is_measured_anew(
+    known: KnownLibrary, embedders: CountingEmbedders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await known.publish("a", {}, count=10)
+    gatekeeper = keeper(known, embedders)
+    before = await gatekeeper.judge(await settled(known), QUESTION, [passage("x")])
+    await known.publish("b", {}, count=10)
     row = await settled(known)
+    nearest, may_go_on = known.store.nearest, asyncio.Event()
+
+    async def held(generation_id: str, vectors: Vectors) -> list[float]:
+        await may_go_on.wait()
+        return await nearest(generation_id, vectors)
+
+    monkeypatch.setattr(known.store, "nearest", held)
+    monkeypatch.setattr(gatekeeper_module, "PATIENCE_S", 0.01)
+    assert await gatekeeper.judge(row, QUESTION, [passage("x")]) == before
+    may_go_on.set()
+    monkeypatch.setattr(gatekeeper_module, "PATIENCE_S", 60)
     await gatekeeper.judge(row, QUESTION, [passage("x")])
-    assert len(embedders.queries) == 2 * len(UNRELATED_QUESTIONS)
     measured = (await gatekeeper.state(row)).measured
     assert measured is not None
-    assert measured.chunks == 21
+    assert measured.chunks == 20
 
 
 async def test_words_of_the_collection_s_own_chunks_say_what_is_rare(
