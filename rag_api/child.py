@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ class Child:
     descriptors: tuple[int, ...] = ()
     output: Path | None = None
     data: Path | None = None  # what it keeps; may be asked to begin without it
+    nice: int = 0
     state: str = "starting"
     process: asyncio.subprocess.Process | None = None
     ends: list[float] = field(default_factory=list)
@@ -57,7 +60,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 process_group=0,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_before, self.nice),
             )
         self.state = "running"
         self.starts += 1
@@ -91,7 +94,8 @@ class Child:
         return PAUSES_S[min(len(self.ends), len(PAUSES_S)) - 1]
 
 
-def _die_with_parent() -> None:
-    """In the child, between fork and exec."""
+def _before(nice: int) -> None:
+    """In the child, between fork and exec: it dies with its parent."""
+    os.nice(nice)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -33,6 +33,7 @@ TERMINATE_S = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLL_S = 0.5
 TELL_S = 0.1
+CHROMA_NICE = 5  # its upkeep gives way to questions, and documents (which are niced by 10) give way to it
 CHROMA_AT_REST_BYTES, CHROMA_CHUNK_BYTES = 64 * 1024**2, 2048
 # large activations make glibc map and unmap memory at every pass unless it is told to keep some; kernels are kept for
 # each shape that was ever seen, which took 0.4 GB to save 2 % of the time, unless there is a limit to their number
@@ -115,7 +116,7 @@ def plan(settings: Settings, listening: socket.socket, sockets: Path, samples: P
         data, output = settings.home.absolute() / "chroma", settings.home.absolute() / "run" / "chroma.log"
         command = [chroma, "run", "--path", str(data), "--host", "127.0.0.1", "--port", str(port)]
         quiet = foreign | {"ANONYMIZED_TELEMETRY": "False"}
-        children.append(Child("chroma", command, quiet, output=output, data=data))
+        children.append(Child("chroma", command, quiet, output=output, data=data, nice=CHROMA_NICE))
     if not settings.embedder.url:
         address = str(sockets / "embedder.sock")
         env["RAG_EMBEDDER__URL"] = f"unix:{address}"
