@@ -4,6 +4,7 @@ Loading torch and its kin makes a million objects, and walking them again and ag
 loading takes. Those stay; and of what a request makes, little is left when thousands of objects more have been made.
 """
 
+import ctypes
 import gc
 import runpy
 import sys
@@ -18,8 +19,10 @@ def wait() -> None:
 
 
 def settle() -> None:
-    """All that is there stays."""
+    """All that is there stays; memory that loading left free goes back to the system, where the C library can do so."""
     gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
     gc.freeze()
     gc.set_threshold(YOUNG, *WALKS)
     gc.enable()

@@ -61,6 +61,7 @@ class SentenceTransformerModel:
         for tried in formats:
             if packed := self._pack(tried, dtype, steps):
                 self.number_format, self._packed = tried, packed
+                self._model = None  # its weights are 0.05 GB, twice where a forked process shares them
                 break
 
     @property

@@ -24,7 +24,7 @@ COLLECTION: dict[str, Any] = {
 }
 GATE_OF_COLLECTION: dict[str, Any] = {
     "mode": "auto",
-    "threshold": 0.28,
+    "threshold": 0.29,
     "is_own": False,
     "unrelated": 0.21,
     "chunks": 184,
@@ -129,7 +129,7 @@ DONE: dict[str, Any] = {
     "grounding": {"supported": 1, "partial": 0, "unsupported": 0},
     "gate": {
         "score": 0.52,
-        "threshold": 0.28,
+        "threshold": 0.29,
         "passed": True,
         "evidence": {"closeness": 0.31, "sentence": 0.37, "kind": 1.0, "missing": 0.0},
         "caution": None,
