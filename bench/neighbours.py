@@ -89,12 +89,12 @@ def _all_in(url: str, paper: bytes, files: dict[str, bytes]) -> None:
             return bool(http.get("/jobs", params={"state": state, "limit": 1}).raise_for_status().json()["items"])
 
         deadline = time.monotonic() + WAIT_S
-        while are_any("queued") or are_any("running"):
+        while are_any("queued") or are_any("running") or are_any("queued"):  # a running one may be queued again
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not all jobs are done after {WAIT_S} s")
             time.sleep(ASK_S)
-        if are_any("failed"):
-            raise RuntimeError("a job failed")
+        if are_any("failed") or are_any("cancelled"):
+            raise RuntimeError("a job did not end well")
 
 
 async def _watched(url: str, questions: Sequence[str], meanwhile: Any) -> Seen:

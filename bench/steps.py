@@ -129,7 +129,6 @@ def main() -> None:
         questions = [one["text"] for one in lines(chosen.eval / name / "queries.jsonl")]
         first += texts[:TEXTS] + questions[:TEXTS]
         others += texts[TEXTS : TEXTS + OTHERS]
-    torch.manual_seed(0)
     with torch.inference_mode():
         ids = model.tokenizer([*first, *ODD], truncation=True, max_length=model.max_seq_length)["input_ids"]
         steps = find(model, ids)

@@ -96,6 +96,8 @@ class Child:
 
 def _before(nice: int) -> None:
     """In the child, between fork and exec: it dies with its parent."""
-    os.nice(nice)
+    if nice:
+        with contextlib.suppress(OSError):  # a sandbox forbids it
+            os.nice(nice)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

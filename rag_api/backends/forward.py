@@ -125,7 +125,7 @@ class PackedBert:
         return pooled
 
     def _attend(self, x: Tensor, runs: Sequence[_Run], *, in_range: bool) -> tuple[Tensor, Tensor]:
-        """Weighted values for each token, and the sum of all weights before they were scaled to 1."""
+        """Weighted values for each token; and a number that is finite if all of them are, and all sums of weights."""
         width = x.shape[1] // 3
         size = width // self.heads
         context = torch.empty(x.shape[0], width, dtype=x.dtype)
@@ -147,6 +147,7 @@ class PackedBert:
             total += sums.sum(dtype=torch.float32)
             into = context[run.start : run.stop].view(run.count, run.length, self.heads, size).transpose(1, 2)
             torch.div(found, sums, out=into)
+        total += context.sum(dtype=torch.float32)  # what is no number would be one after int8
         return context, total
 
     def _pool(self, x: Tensor, run: _Run) -> Tensor:

@@ -152,5 +152,11 @@ def _quantized(x: Tensor) -> Tensor:
 
 def are_available(*, int8: bool) -> bool:
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    names = ("qlinear_prepack", "qlinear_pointwise") if int8 else ()
-    return available and hasattr(_mkldnn, "_reorder_linear_weight") and all(hasattr(_onednn, name) for name in names)
+    if int8 and not (hasattr(_onednn, "qlinear_prepack") and "binary" in _overloads("qlinear_pointwise")):
+        return False
+    return available and hasattr(_mkldnn, "_reorder_linear_weight")
+
+
+def _overloads(name: str) -> list[str]:
+    found: list[str] = getattr(_onednn, name).overloads() if hasattr(_onednn, name) else []
+    return found

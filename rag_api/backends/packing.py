@@ -28,7 +28,11 @@ def pack(modules: Sequence[Any], dtype: torch.dtype, steps: Mapping[str, Tensor]
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         return None
     bert, pooling = modules[0].auto_model, modules[1].pooling_mode
-    if type(bert).__name__ != "BertModel" or pooling not in ("mean", "cls") or not are_available(int8=bool(steps)):
+    if (
+        type(bert).__name__ != "BertModel"
+        or pooling not in ("mean", "cls")
+        or not are_available(int8=steps is not None)
+    ):
         return None
     config = bert.config
     absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"

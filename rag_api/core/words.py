@@ -21,6 +21,7 @@ STOP_WORDS = frozenset(
 ROOT_ENDINGS = ("ings", "ing", "ed", "ers", "er", "es", "e", "ly")
 ROOT_LEAST_CHARS = 4
 ROOT_CHARS = 7
+ROOT_READ_CHARS = ROOT_CHARS + max(map(len, ROOT_ENDINGS))  # what follows changes nothing
 
 
 def content_words(text: str) -> list[str]:
@@ -44,7 +45,7 @@ def stem(word: str) -> str:
 
 def roots(text: str) -> set[str]:
     """The beginnings of its content words, so that "filming" meets "film" and "filmed"."""
-    return set(map(_root, distinct_words(text)))
+    return {_root(word[:ROOT_READ_CHARS]) for word in distinct_words(text)}
 
 
 def numbers(text: str) -> set[str]:

@@ -6,6 +6,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -36,8 +37,8 @@ GateMode: TypeAlias = Literal["auto", "strict", "off"]
 SAMPLED_CHUNKS = 4_096  # in which words are counted
 DRAWN_FROM = 512  # of them, questions are drawn from
 CHUNKS_A_STEP = 64  # between which others go on
-REST = 3.0  # times as long as a step of a large generation took
-PATIENCE_S = 0.5  # of an answer, where something is known from before
+REST, MOST_REST_S = 3.0, 1.0  # times as long as a step of a large generation took
+PATIENCE_S = 0.5  # of answers with a look that has begun, where something is known from before
 QUESTIONS_AT_ONCE = 4  # are embedded, as somebody's own waits for them
 GENERATIONS_KEPT = 16  # some 3 MB each
 GROWN_BY = 1.2  # a generation that has grown or shrunk by this is measured anew
@@ -53,6 +54,12 @@ class _Known:
     threshold: float
     is_own: bool
     looked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    task: "asyncio.Task[_Known | None]"
+    began_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Gatekeeper:
         self._store = store
         self._threshold = threshold
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._measuring: dict[str, asyncio.Task[_Known | None]] = {}
+        self._looks: dict[str, _Look] = {}
         self._unrelated: dict[str, Vectors] = {}  # by the fingerprint of what embedded them
 
     async def judge(
@@ -102,12 +109,16 @@ class Gatekeeper:
     async def set_threshold(self, row: CollectionRow, value: float | None) -> None:
         """None: that of the settings. Other processes follow within half a minute."""
         await self._db.change(gates.set_threshold, row.id, value)
-        self._known.pop(row.generation_id, None)
+        if known := self._known.get(row.generation_id):
+            self._known[row.generation_id] = replace(
+                known, threshold=self._threshold if value is None else value, is_own=value is not None
+            )
 
     async def close(self) -> None:
-        for task in self._measuring.values():
+        tasks = [look.task for look in self._looks.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._measuring.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _of(self, row: CollectionRow) -> _Known | None:
         known = self._known.get(row.generation_id)
@@ -118,16 +129,24 @@ class Gatekeeper:
                 self._look(row)  # and answer by what is known meanwhile
             return known
         look = self._look(row)
-        await asyncio.wait([look], timeout=PATIENCE_S if known else None)
-        return look.result() if look.done() else known
+        left_s = max(0.0, look.began_s + PATIENCE_S - _now_s())
+        await asyncio.wait([look.task], timeout=left_s if known else None)
+        if not look.task.done() or (known and not look.task.cancelled() and look.task.exception()):
+            return known
+        return look.task.result() or known
 
-    def _look(self, row: CollectionRow) -> "asyncio.Task[_Known | None]":
+    def _look(self, row: CollectionRow) -> _Look:
         """One look at a time at each generation."""
-        task = self._measuring.get(row.generation_id)
-        if task is None:
-            task = self._measuring[row.generation_id] = asyncio.create_task(self._measure(row))
-            task.add_done_callback(lambda _: self._measuring.pop(row.generation_id, None))
-        return task
+        look = self._looks.get(row.generation_id)
+        if look is None:
+            look = self._looks[row.generation_id] = _Look(asyncio.create_task(self._measure(row)), _now_s())
+            look.task.add_done_callback(partial(self._ended, row.generation_id))
+        return look
+
+    def _ended(self, generation_id: str, task: "asyncio.Task[_Known | None]") -> None:
+        self._looks.pop(generation_id, None)
+        if not task.cancelled() and (error := task.exception()):  # nobody may have waited for it
+            log(__name__).error("the gate's look at a generation failed", error=repr(error))
 
     async def _measure(self, row: CollectionRow) -> _Known | None:
         try:
@@ -145,9 +164,9 @@ class Gatekeeper:
     async def _measured(self, row: CollectionRow) -> _Known | None:
         count = await self._db.ask(gates.size, row.generation_id)
         before = self._known.get(row.generation_id)
-        own = await self._db.ask(gates.threshold, row.id)
-        threshold = self._threshold if own is None else own
         if before and _is_about(before.chunks, count):
+            own = await self._db.ask(gates.threshold, row.id)
+            threshold = self._threshold if own is None else own
             return replace(before, changed=row.changed, threshold=threshold, is_own=own is not None, looked_at=_now_s())
         ids = await self._db.ask(gates.spread, row.generation_id, count=SAMPLED_CHUNKS)
         some = await self._db.ask(chunks.published, row.generation_id, ids[:: len(ids) // DRAWN_FROM + 1])
@@ -157,6 +176,8 @@ class Gatekeeper:
         rest = REST if before and count >= SMALL_CHUNKS else 0.0
         sampled, frequencies = await self._counted(row.generation_id, ids, rest=rest)
         background = Background(found.unrelated, sampled, frequencies, found.stretch, found.is_trusted)
+        own = await self._db.ask(gates.threshold, row.id)  # somebody may have set one meanwhile
+        threshold = self._threshold if own is None else own
         return _Known(background, count, row.changed, threshold, own is not None, _now_s())
 
     async def _counted(self, generation_id: str, ids: Sequence[str], *, rest: float) -> tuple[int, Counter[str]]:
@@ -169,7 +190,7 @@ class Gatekeeper:
             texts = [f"{chunk.title} {chunk.section} {chunk.text}" for chunk in page.values()]
             frequencies.update(await asyncio.to_thread(count_words, texts))
             sampled += len(texts)
-            await asyncio.sleep(rest * (_now_s() - began))
+            await asyncio.sleep(min(rest * (_now_s() - began), MOST_REST_S))
         return sampled, frequencies
 
     async def _calibrated(self, row: CollectionRow, count: int, texts: Sequence[str]) -> Measured | None:
@@ -186,6 +207,8 @@ class Gatekeeper:
         async def reach(vectors: Vectors) -> float:
             return statistics.median(await self._store.nearest(generation.id, vectors))
 
+        if (await embedder.identity()).fingerprint != generation.fingerprint:
+            return found  # another model answers in its place
         if generation.fingerprint not in self._unrelated:
             self._unrelated[generation.fingerprint] = await _embedded(embedder, UNRELATED_QUESTIONS)
         unrelated = round(max(0.0, await reach(self._unrelated[generation.fingerprint])), 4)

@@ -74,7 +74,7 @@ def test_a_model_in_a_folder_in_full_precision_makes_the_same_vectors(shared: ht
         [default, *_] = shared.get("http://embedder/v1/models").json()["data"]
         assert (mine["number_format"], mine["id"]) == ("fp32", str(folder))
         assert {mine[name] == default[name] for name in ("fingerprint", "dimension", "max_tokens")} == {True}
-        assert np.sum(vectors(client, TEXTS) * vectors(shared, TEXTS), axis=1).min() > 0.99  # int8, in part
+        assert np.sum(vectors(client, TEXTS) * vectors(shared, TEXTS), axis=1).min() > 0.99  # int8
 
 
 def test_a_model_that_is_nowhere_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_the_first_start_serves_the_samples_from_processes_of_its_own_and_leaves
     with Service.start(tmp_path / "home", {}, "--samples", str(SAMPLES)) as service:
         children = children_of(service.process.pid)
         assert set(children) == {"chroma", "embedder", "api", "worker"}
+        nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in children.items()}
+        assert nice["embedder"] == nice["api"] < nice["chroma"] < nice["worker"]
         deadline = time.monotonic() + 60
         while service.http.get("/api/v1/stats").json()["jobs"]["done"] < len(list(SAMPLES.iterdir())):
             assert time.monotonic() < deadline
