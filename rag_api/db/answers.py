@@ -35,10 +35,8 @@ async def append(db: Connection, written: Sequence[Batch]) -> None:
     ids = list({batch.answer_id for batch in written})
     alive: set[str] = set()
     for at in range(0, len(ids), IDS_A_QUERY):
-        query = select(runs.c.answer_id).where(
-            runs.c.answer_id.in_(ids[at : at + IDS_A_QUERY]), runs.c.state.in_((RUNNING, OVER))
-        )
-        alive.update((await db.execute(query)).scalars())
+        query = select(runs.c.answer_id, runs.c.state).where(runs.c.answer_id.in_(ids[at : at + IDS_A_QUERY]))
+        alive.update(row.answer_id for row in await db.execute(query) if row.state in (RUNNING, OVER))
     kept = [batch for batch in written if batch.answer_id in alive]
     if not kept:
         return

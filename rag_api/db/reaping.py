@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, literal_column, select, update
 
 from rag_api.db import gates
 from rag_api.db.database import Connection
 from rag_api.db.scopes import note_forgotten
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
+
+_IS_TO_GO: ColumnElement[bool] = literal_column("versions.reap")  # just as the index says it, or SQLite reads all versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Remains:
 
 
 async def remains(db: Connection, *, limit: int, document_id: str | None = None) -> list[Remains]:
-    query = select(versions).where(versions.c.reap.is_(True)).limit(limit)
+    query = select(versions).where(_IS_TO_GO).limit(limit)
     if document_id:
         query = query.where(versions.c.document_id == document_id)
     found: list[Remains] = []

@@ -149,7 +149,7 @@ jobs = Table(
     Column("kind", String, nullable=False, server_default="ingest"),  # ingest, reindex, purge
     Column("collection_id", String),  # NULL for a purge
     Column("generation_id", String),  # what a reindex builds
-    Column("document_id", String),  # NULL for a bulk load
+    Column("document_id", String, index=True),  # NULL for a bulk load
     Column("version", Integer),
     Column("source", String, nullable=False),
     Column("title", String, nullable=False),  # as the uploader gave it, or empty

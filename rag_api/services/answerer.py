@@ -30,7 +30,7 @@ from rag_api.services.rush import Rush
 from rag_api.services.writing import NO_ANSWER, Writer, repeat
 
 DEFAULT_SAMPLING = Sampling()
-RETRIEVALS = 24  # at once: of hundreds that ask together, the first then need not wait for the last
+RETRIEVALS = 40  # at once: of hundreds that ask together, the first then need not wait for the last
 
 
 @dataclass(frozen=True, slots=True)
