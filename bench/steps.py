@@ -19,7 +19,7 @@ from bench.figures import lines
 from ingest.ports import Vectors
 from rag_api.backends.forward import Layer, PackedBert
 from rag_api.backends.linear import GELU_LEAST, LARGEST, LARGEST_BYTE, FeedForward, Tensor
-from rag_api.backends.packing import matrices, pack
+from rag_api.backends.packing import Bert, bert_of, matrices, pack
 from rag_api.backends.sentence_transformer import STEPS, find_model, fingerprint
 from rag_api.core.defaults import DEFAULT_MODEL
 
@@ -75,12 +75,12 @@ def steps_of_gelu(largest: Tensor) -> Tensor:
     return torch.full_like(largest, float(others.max() + GELU_LEAST) / LARGEST_BYTE).index_fill(0, few, 0)
 
 
-def find(model: Any, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+def find(model: Bert, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     bert = packed(model, torch.float32)
     spies = [watching(layer) for layer in bert.layers]
     dataclasses.replace(bert, layers=[watched(*both) for both in zip(bert.layers, spies, strict=True)])(texts)
     found: dict[str, Tensor] = {}
-    for name, (weight, _) in matrices(list(model)).items():
+    for name, (weight, _) in matrices(model).items():
         i, _, kind = name.partition(".")
         largest = spies[int(i)][kind].largest
         found[name] = steps_of_gelu(largest) if kind == "down" else steps_of(weight, largest, EXPONENTS[kind])
@@ -102,10 +102,10 @@ def watched(layer: Layer, spies: dict[str, Any]) -> Layer:
     )
 
 
-def packed(model: Any, dtype: torch.dtype, steps: dict[str, Tensor] | None = None) -> PackedBert:
-    bert = pack(list(model), dtype, steps)
+def packed(model: Bert, dtype: torch.dtype, steps: dict[str, Tensor] | None = None) -> PackedBert:
+    bert = pack(model, dtype, steps)
     if bert is None:
-        raise SystemExit("this model goes through the library, which takes no steps")
+        raise SystemExit("torch lacks what int8 wants here")
     return bert
 
 
@@ -131,11 +131,14 @@ def main() -> None:
         others += texts[TEXTS : TEXTS + OTHERS]
     with torch.inference_mode():
         ids = model.tokenizer([*first, *ODD], truncation=True, max_length=model.max_seq_length)["input_ids"]
-        steps = find(model, ids)
+        bert = bert_of(list(model))
+        if bert is None:
+            raise SystemExit("this model goes through the library, which takes no steps")
+        steps = find(bert, ids)
         STEPS.mkdir(exist_ok=True)
         np.savez(STEPS / f"{fingerprint(folder)}.npz", **{name: one.numpy() for name, one in steps.items()})
         ids = model.tokenizer(others, truncation=True, max_length=model.max_seq_length)["input_ids"]
-        passes = (packed(model, torch.float32), packed(model, torch.bfloat16), packed(model, torch.bfloat16, steps))
+        passes = (packed(bert, torch.float32), packed(bert, torch.bfloat16), packed(bert, torch.bfloat16, steps))
         fp32, bf16, int8 = (torch.nn.functional.normalize(one(ids)).numpy() for one in passes)
     print("bf16:", compare(fp32, bf16))
     print("int8:", compare(fp32, int8))

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -40,9 +41,11 @@ class Embeddings:
         model: SentenceTransformerModel,
         settings: EmbedderSettings,
         *,
+        kept: Path,
         encode_documents: Callable[[list[str]], Vectors] | None = None,
     ) -> None:
         self._settings = settings
+        self._kept = kept
         self._default = self._served(model, encode_documents)
         self._others: OrderedDict[str, _Served] = OrderedDict()
         self._loading = asyncio.Lock()
@@ -83,8 +86,9 @@ class Embeddings:
             return self._default
         async with self._loading:
             if name not in self._others:
-                number_format = self._settings.number_format
-                model = await asyncio.to_thread(SentenceTransformerModel, name, number_format=number_format)
+                model = await asyncio.to_thread(
+                    SentenceTransformerModel, name, number_format=self._settings.number_format, kept=self._kept
+                )
                 log(__name__).info("loaded", model=name, fingerprint=model.identity.fingerprint)
                 self._others[name] = self._served(model)
                 await self._others[name].batcher.__aenter__()
@@ -205,14 +209,15 @@ def main() -> None:
     settings = load_settings()
     telemetry.configure_logging(process="embedder", level=settings.log_level, as_json=settings.log_json)
     chosen = settings.embedder
+    kept = Path(chosen.cache) if chosen.cache else settings.home / "cache" / "models"
     try:
-        model = SentenceTransformerModel(chosen.model, number_format=chosen.number_format)
+        model = SentenceTransformerModel(chosen.model, number_format=chosen.number_format, kept=kept)
     except EmbedderUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
     garbage.settle()
     apart = _documents_apart(model, chosen) if sys.platform == "linux" else None
-    app = Embeddings(model, chosen, encode_documents=apart).app(Rankings(settings.reranker))
+    app = Embeddings(model, chosen, kept=kept, encode_documents=apart).app(Rankings(settings.reranker))
     uvicorn.run(
         app,
         uds=sys.argv[1],

@@ -1,16 +1,20 @@
 """Real processes for tests: Chroma, the embedder, and `rag serve`."""
 
+import atexit
 import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +31,17 @@ JOB_S = 60.0
 
 def clean_env(**changes: str) -> dict[str, str]:
     """This environment without its own RAG_ settings. Answers are made anew, as tests ask the same questions; modules
-    are compiled once, not in each of some hundred processes."""
+    are compiled and models are read once, not in each of some hundred processes."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     mine.pop("PYTHONDONTWRITEBYTECODE", None)
-    return mine | {"RAG_ANSWERS__CACHE": "off"} | changes
+    return mine | {"RAG_ANSWERS__CACHE": "off", "RAG_EMBEDDER__CACHE": str(_models())} | changes
+
+
+@cache
+def _models() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="rag-test-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @dataclass(frozen=True)

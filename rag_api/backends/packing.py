@@ -1,6 +1,7 @@
 """From a SentenceTransformer's modules to our own forward pass (`forward`), where it knows the architecture."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -16,61 +17,82 @@ from rag_api.backends.linear import (
     are_available,
 )
 
-Weights: TypeAlias = dict[str, Tensor]
+Weights: TypeAlias = Mapping[str, Tensor]
 
 
-def pack(modules: Sequence[Any], dtype: torch.dtype, steps: Mapping[str, Tensor] | None = None) -> PackedBert | None:
-    """The forward pass of a SentenceTransformer's modules, or None where they are not a BERT, pooled and no more.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`epsilon`: of its norms."""
 
-    `steps`: of the matrices' inputs, by the names of `matrices`, where these shall be int8; else they are of `dtype`.
-    """
+    layers: int
+    heads: int
+    epsilon: float
+    pooling: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bert:
+    """`weights`: by the names that transformers gives them."""
+
+    shape: Shape
+    weights: Weights
+
+
+def bert_of(modules: Sequence[Any]) -> Bert | None:
+    """A SentenceTransformer's modules, where they are a BERT, pooled, and no more."""
     names = [type(module).__name__ for module in modules]
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         return None
     bert, pooling = modules[0].auto_model, modules[1].pooling_mode
-    if (
-        type(bert).__name__ != "BertModel"
-        or pooling not in ("mean", "cls")
-        or not are_available(int8=steps is not None)
-    ):
+    if type(bert).__name__ != "BertModel" or pooling not in ("mean", "cls"):
         return None
     config = bert.config
     absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
     if config.hidden_act != "gelu" or not absolute or config.is_decoder:
         return None
-    weights = _weights(bert)
+    shape = Shape(config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps, pooling)
+    return Bert(shape, bert.state_dict())
+
+
+def pack(bert: Bert, dtype: torch.dtype, steps: Mapping[str, Tensor] | None = None) -> PackedBert | None:
+    """Its forward pass, or None where torch lacks what that wants.
+
+    `steps`: of the matrices' inputs, by the names of `matrices`, where these shall be int8; else they are of `dtype`.
+    """
+    if not are_available(int8=steps is not None):
+        return None
+    shape, weights = bert.shape, _in_fp32(bert)
     types = weights["embeddings.token_type_embeddings.weight"]
     return PackedBert(
         words=(weights["embeddings.word_embeddings.weight"] + types[0]).to(dtype),
         positions=weights["embeddings.position_embeddings.weight"].to(dtype),
-        norm=_norm(weights, "embeddings.LayerNorm", config, dtype),
-        layers=[_layer(weights, i, config, dtype, steps) for i in range(config.num_hidden_layers)],
-        heads=config.num_attention_heads,
-        pooling=pooling,
+        norm=_norm(weights, "embeddings.LayerNorm", shape, dtype),
+        layers=[_layer(weights, i, shape, dtype, steps) for i in range(shape.layers)],
+        heads=shape.heads,
+        pooling=shape.pooling,
     )
 
 
-def matrices(modules: Sequence[Any]) -> dict[str, Matrix]:
+def matrices(bert: Bert) -> dict[str, Matrix]:
     """Weights and biases, in fp32: "0.query_key_value", "0.attended", "0.up", "0.down", "1.query_key_value"…"""
-    bert = modules[0].auto_model
-    weights = _weights(bert)
+    weights = _in_fp32(bert)
     return {
         f"{i}.{name}": matrix
-        for i in range(bert.config.num_hidden_layers)
-        for name, matrix in _of_layer(weights, i, bert.config).items()
+        for i in range(bert.shape.layers)
+        for name, matrix in _of_layer(weights, i, bert.shape).items()
     }
 
 
-def _weights(bert: Any) -> Weights:
-    return {name: weight.float() for name, weight in bert.state_dict().items()}
+def _in_fp32(bert: Bert) -> Weights:
+    return {name: weight.float() for name, weight in bert.weights.items()}
 
 
-def _layer(weights: Weights, i: int, config: Any, dtype: torch.dtype, steps: Mapping[str, Tensor] | None) -> Layer:
+def _layer(weights: Weights, i: int, shape: Shape, dtype: torch.dtype, steps: Mapping[str, Tensor] | None) -> Layer:
     at = f"encoder.layer.{i}."
-    own = _of_layer(weights, i, config)
+    own = _of_layer(weights, i, shape)
     norms = {
-        "attended_norm": _norm(weights, f"{at}attention.output.LayerNorm", config, dtype),
-        "norm": _norm(weights, f"{at}output.LayerNorm", config, dtype),
+        "attended_norm": _norm(weights, f"{at}attention.output.LayerNorm", shape, dtype),
+        "norm": _norm(weights, f"{at}output.LayerNorm", shape, dtype),
     }
     if steps is None:
         linear = {name: Linear.of(matrix, dtype, rows=BIN) for name, matrix in own.items()}
@@ -85,11 +107,12 @@ def _layer(weights: Weights, i: int, config: Any, dtype: torch.dtype, steps: Map
     )
 
 
-def _of_layer(weights: Weights, i: int, config: Any) -> dict[str, Matrix]:
+def _of_layer(weights: Weights, i: int, shape: Shape) -> dict[str, Matrix]:
     """A layer's matrices. What scores are divided by is in the query's part of the first."""
     at = f"encoder.layer.{i}"
     parts = [f"{at}.attention.self.{name}" for name in ("query", "key", "value")]
-    scales = ((config.hidden_size // config.num_attention_heads) ** -0.5, 1.0, 1.0)
+    width = len(weights[f"{parts[0]}.weight"])
+    scales = ((width // shape.heads) ** -0.5, 1.0, 1.0)
     return {
         "query_key_value": _matrix(weights, parts, scales),
         "attended": _matrix(weights, [f"{at}.attention.output.dense"]),
@@ -107,5 +130,5 @@ def _matrix(weights: Weights, names: Sequence[str], scales: Sequence[float] = (1
     return weight, bias
 
 
-def _norm(weights: Weights, name: str, config: Any, dtype: torch.dtype) -> Norm:
-    return Norm(weights[f"{name}.weight"].to(dtype), weights[f"{name}.bias"].to(dtype), config.layer_norm_eps)
+def _norm(weights: Weights, name: str, shape: Shape, dtype: torch.dtype) -> Norm:
+    return Norm(weights[f"{name}.weight"].to(dtype), weights[f"{name}.bias"].to(dtype), shape.epsilon)

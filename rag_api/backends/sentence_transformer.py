@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -10,59 +9,52 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ingest.ports import Vectors
+from rag_api.backends.library import PROBES, Dtype, Known, Library, Reading
 from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable
 from rag_api.telemetry import log
 
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-PROBES = (
-    "How many dimensions does this make?",
-    "Ferries, 1921–1938: “naïve” 東京 \N{SMILING FACE WITH SMILING EYES} " + "the crossing takes an hour. " * 60,
-    "",
-)
 NumberFormat: TypeAlias = Literal["int8", "bf16", "fp32"]
 AGREES: Mapping[NumberFormat, float] = {"fp32": 0.999, "bf16": 0.999, "int8": 0.99}  # at least, with the library's
 STEPS = Path(__file__).parent / "steps"  # of int8 layers, by the model's fingerprint (`linear`, bench/steps.py)
 
 
 class SentenceTransformerModel:
-    """Loads at once (seconds; blocks). `encode` blocks; several threads may call it, each keeps one core busy."""
+    """Loads at once (seconds; blocks). `encode` blocks; several threads may call it, each keeps one core busy.
+    `kept`: a folder for what is found of models, see `Reading`."""
 
-    def __init__(self, model: str, *, number_format: Literal["auto"] | NumberFormat) -> None:
+    def __init__(self, model: str, *, number_format: Literal["auto"] | NumberFormat, kept: Path | None = None) -> None:
         folder = find_model(model)
         identifier = fingerprint(folder)
         steps = STEPS / f"{identifier}.npz"
         formats = _formats(number_format, model, has_steps=steps.exists())
+        dtype: Dtype = "float32" if formats == ["fp32"] else "bfloat16"
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a pass a core; and its threads would not outlive a fork
-        import torch
-        from sentence_transformers import SentenceTransformer
+        with Reading(folder, dtype, kept=kept) as reading:
+            import torch  # takes as long as the other process takes to begin
 
-        torch.set_num_threads(1)  # a pass a core needs no hand-overs within a pass, and is 1.5 times as fast
-        dtype = torch.float32 if formats == ["fp32"] else torch.bfloat16
-        try:
-            self._model: Any = SentenceTransformer(
-                str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
-            ).eval()
-        except (OSError, ValueError) as error:
-            raise EmbedderUnavailable(f"the embedding model in {folder} can't be loaded: {error}") from error
-        self._torch = torch
-        self._tokenizing = threading.Lock()  # the tokenizer refuses a second thread while it sets its lengths
+            torch.set_num_threads(1)  # a pass a core needs no hand-overs within a pass, and is 1.5 times as fast
+            self._torch = torch
+            known = reading.known()
+        self.number_format = formats[-1]
         self._packed: Callable[[list[str]], Vectors] | None = None
-        self.prompts: dict[str, str] = {name: words or "" for name, words in (self._model.prompts or {}).items()}
+        for tried in formats:
+            if known and (packed := self._pack(known, tried, dtype, steps)):
+                self.number_format, self._packed = tried, packed
+                break
+        self._library = None if self._packed else Library(folder, dtype)
+        loaded = self._library or known
+        assert loaded
+        self.prompts = loaded.prompts
         self.tokenizer_file = folder / "tokenizer.json"
         self.identity = EmbedderIdentity(
             model=model,
             fingerprint=identifier,
             dimension=int(self.encode([PROBES[0]]).shape[1]),
-            max_tokens=int(self._model.max_seq_length or 512) - 2,  # its two special tokens
+            max_tokens=(loaded.max_length or 512) - 2,  # its two special tokens
         )
-        self.number_format = formats[-1]
-        for tried in formats:
-            if packed := self._pack(tried, dtype, steps):
-                self.number_format, self._packed = tried, packed
-                self._model = None  # its weights are 0.05 GB, twice where a forked process shares them
-                break
 
     @property
     def is_packed(self) -> bool:
@@ -76,38 +68,36 @@ class SentenceTransformerModel:
 
     def encode(self, texts: list[str]) -> Vectors:
         """Unit vectors of shape (len(texts), dimension)."""
+        if self._library:
+            return _unit(self._library.encode(texts))
+        assert self._packed
         with self._torch.inference_mode():
-            if self._packed is not None:
-                return _unit(self._packed(texts))
-            return _unit(self._library(texts))
+            return _unit(self._packed(texts))
 
-    def _library(self, texts: list[str]) -> Vectors:
-        with self._tokenizing:
-            features = self._model.preprocess(texts)
-        vectors: Vectors = self._model(features)["sentence_embedding"].float().numpy()
-        return vectors
-
-    def _pack(self, number_format: NumberFormat, dtype: Any, steps: Path) -> Callable[[list[str]], Vectors] | None:
-        """Our own forward pass, where it knows the architecture and finds what the library finds."""
+    def _pack(
+        self, known: Known, number_format: NumberFormat, dtype: Dtype, steps: Path
+    ) -> Callable[[list[str]], Vectors] | None:
+        """Our own forward pass, where it finds what the library finds."""
         from rag_api.backends.packing import pack
 
         with self._torch.inference_mode():
             try:
-                bert = pack(list(self._model), dtype, self._steps(steps) if number_format == "int8" else None)
-                tokenizer = _own_tokenizer(self._model) if bert else None
-                if bert is None or tokenizer is None:
+                its = self._steps(steps) if number_format == "int8" else None
+                bert = pack(known.bert, getattr(self._torch, dtype), its)
+                if bert is None:
                     return None
+                tokenizer = _tokenizer_of(known)
 
                 def packed(texts: list[str], *, again: bool = True) -> Vectors:
                     ids = [text.ids for text in tokenizer.encode_batch_fast(texts)]
                     vectors: Vectors = bert(ids, again=again).numpy()
                     return vectors
 
-                own, theirs = _unit(packed(list(PROBES), again=False)), _unit(self._library(list(PROBES)))
+                own = _unit(packed(list(PROBES), again=False))
             except Exception as error:  # noqa: BLE001 - the tokenizer raises nothing narrower, and the library serves
                 log(__name__).warning("our own forward pass fails", format=number_format, reason=str(error))
                 return None
-        cosine = float(np.sum(own * theirs, axis=1).min())
+        cosine = float(np.sum(own * _unit(known.probed), axis=1).min())
         if cosine < AGREES[number_format] or np.isnan(cosine):
             log(__name__).warning("our own forward pass differs", format=number_format, cosine=round(cosine, 5))
             return None
@@ -125,17 +115,16 @@ class SentenceTransformerModel:
         return [prompt + text for text in texts] if prompt else texts
 
 
-def _own_tokenizer(model: Any) -> Any:
+def _tokenizer_of(known: Known) -> Any:
     """The model's `tokenizers.Tokenizer` without what surrounds it in the library, which costs as much again.
 
-    None where it has none. It cuts where the model does, pads nothing, and several threads may use it at once.
+    It cuts where the model does, pads nothing, and several threads may use it at once.
     """
-    backend = getattr(model.tokenizer, "backend_tokenizer", None)
-    if backend is None or not model.max_seq_length:
-        return None
-    tokenizer = type(backend).from_str(backend.to_str())
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(known.tokenizer)
     tokenizer.no_padding()
-    tokenizer.enable_truncation(model.max_seq_length)
+    tokenizer.enable_truncation(known.max_length)
     return tokenizer
 
 

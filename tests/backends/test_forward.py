@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from ingest.ports import Vectors
 from rag_api.backends import sentence_transformer
 from rag_api.backends.forward import BIN, STEP, fill_bins
-from rag_api.backends.packing import pack
+from rag_api.backends.packing import bert_of, pack
 from rag_api.backends.sentence_transformer import (
     SentenceTransformerModel,
     find_model,
@@ -63,17 +63,17 @@ def cosines(some: Vectors, others: Vectors) -> Vectors:
 
 
 @pytest.fixture(scope="module", params=["fp32", "bf16", "int8"])
-def model(request: pytest.FixtureRequest) -> SentenceTransformerModel:
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SentenceTransformerModel:
     if not {"fp32": True, "bf16": has_bf16(), "int8": has_int8()}[request.param]:
         pytest.skip(f"this processor has no {request.param}")
-    model = SentenceTransformerModel(DEFAULT_MODEL, number_format=request.param)
+    kept = tmp_path_factory.getbasetemp() / "models"
+    model = SentenceTransformerModel(DEFAULT_MODEL, number_format=request.param, kept=kept)
     assert model.number_format == request.param
     return model
 
 
 def test_the_default_model_goes_through_our_own_pass(model: SentenceTransformerModel) -> None:
     assert model.is_packed
-    assert model._model is None  # its weights would take memory for nothing
 
 
 def test_vectors_are_those_of_the_library(model: SentenceTransformerModel, library: Any) -> None:
@@ -182,7 +182,9 @@ def test_scores_out_of_range_go_through_a_pass_that_keeps_in_it(
     changed, texts = copy.deepcopy(smaller).to(dtype), [*TEXTS[:6], *TEXTS[7::5]]
     with torch.inference_mode():
         change(changed[0].auto_model)
-        bert = pack(list(changed), dtype, steps_of_the_default() if number_format == "int8" else None)
+        known = bert_of(list(changed))
+        assert known
+        bert = pack(known, dtype, steps_of_the_default() if number_format == "int8" else None)
         assert bert
         ids = [changed.tokenizer(text)["input_ids"] for text in texts]
         for text in ids:  # each by itself, as one is enough for all that share its pass
@@ -205,13 +207,13 @@ def test_steps_of_a_model_that_has_none_are_refused(smaller: Any, tmp_path: Path
         SentenceTransformerModel(str(tmp_path), number_format="int8")
 
 
-def test_a_tokenizer_that_will_not_be_copied_leaves_texts_to_the_library(
+def test_a_tokenizer_that_can_not_be_read_leaves_texts_to_the_library(
     smaller: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Any) -> Any:
-        raise Exception("Custom PreTokenizer cannot be serialized")
+        raise Exception("Custom PreTokenizer cannot be read")
 
-    monkeypatch.setattr(sentence_transformer, "_own_tokenizer", refuse)
+    monkeypatch.setattr(sentence_transformer, "_tokenizer_of", refuse)
     mine, changed = variant(smaller, tmp_path, nothing, "mean")
     assert not mine.is_packed
     assert float(cosines(mine.encode(TEXTS[:12]), changed.encode(TEXTS[:12])).min()) >= 0.9999
