@@ -47,7 +47,7 @@ class Apart(Generic[Given, Made]):
             try:
                 for mine, _ in pairs:
                     mine.close()
-                if _is_child_of(parent):
+                if is_child_of(parent):
                     _give_way()
                     begin()
                     _serve(function, [theirs for _, theirs in pairs])
@@ -98,7 +98,7 @@ class Apart(Generic[Given, Made]):
         return found
 
 
-def _is_child_of(parent: int) -> bool:
+def is_child_of(parent: int) -> bool:
     """From now on it ends with its parent, unless that has gone already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,25 +1,17 @@
-"""A model as sentence-transformers has it: in this process, or read in one that ends when it has told what it found.
+"""A model as sentence-transformers has it, and a process that tells what it found there and ends (`reading`)."""
 
-The library and what it brings take 0.2 GB, which whoever serves by our own forward pass need not keep.
-"""
-
-import contextlib
-import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ingest.ports import Vectors
+from rag_api.backends.apart import is_child_of
 from rag_api.errors import EmbedderUnavailable
 from rag_api.telemetry import log
 
@@ -28,11 +20,7 @@ PROBES = (
     "Ferries, 1921–1938: “naïve” 東京 \N{SMILING FACE WITH SMILING EYES} " + "the crossing takes an hour. " * 60,
     "",
 )
-READ_S = 300.0  # at most: seconds as a rule
-LAYOUT = "1"  # of what is kept
-LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
-SMALL_BYTES = 4 * 1024**2  # larger files, of weights, are known by when they were written
-_ABOUT, _WEIGHTS, _SAID = "about.json", "weights.pt", "said.txt"
+_ABOUT, _WEIGHTS = "about.json", "weights.pt"
 
 Dtype: TypeAlias = Literal["float32", "bfloat16"]
 
@@ -124,109 +112,12 @@ class Known:
         )
 
 
-class Reading:
-    """Of a model, by another process, which begins at once. Leaving it ends that.
-
-    `kept`: a folder where what was found is kept, so that the next time needs no other process. It is found again for
-    the same files of the model and the same libraries.
-    """
-
-    def __init__(self, folder: Path, dtype: Dtype, *, kept: Path | None = None) -> None:
-        self._folder, self._dtype = folder, dtype
-        self._kept = kept / _key(folder, dtype) if kept and _may_be_known(folder) else None
-        self._into: TemporaryDirectory[str] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        if _may_be_known(folder) and not (self._kept and self._kept.exists()):
-            self._begin()
-
-    def _begin(self) -> None:
-        self._into = _temporary(self._kept.parent if self._kept else None)
-        command = [sys.executable, "-m", "rag_api.garbage", __name__, str(self._folder), self._dtype, self._into.name]
-        with (Path(self._into.name) / _SAID).open("wb") as said:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-
-    def __enter__(self) -> "Reading":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        if self._into:
-            self._into.cleanup()
-
-    def known(self) -> Known | None:
-        """Blocks until it is read. None also where that failed, which the log says: the library is then to tell why."""
-        if self._process is None and self._kept:
-            if known := _read(self._kept):
-                return known
-            shutil.rmtree(self._kept, ignore_errors=True)
-            self._begin()
-        if self._process is None or self._into is None:
-            return None
-        into = Path(self._into.name)
-        try:
-            if status := self._process.wait(READ_S):
-                _warn(f"status {status}: {_last_line(into / _SAID)}")
-                return None
-        except subprocess.TimeoutExpired:
-            _warn(f"it took longer than {READ_S:.0f} s")
-            return None
-        known = _read(into)
-        if known and self._kept:
-            with contextlib.suppress(OSError):  # somebody else was quicker
-                into.rename(self._kept)
-        return known
-
-
-def _read(folder: Path) -> Known | None:
-    try:
-        return Known.read(folder)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the files: it can be read anew
-        _warn(str(error))
-        return None
-
-
-def _warn(reason: str) -> None:
-    log(__name__).warning("what another process is to tell of the model can't be had", reason=reason)
-
-
-def _temporary(beside: Path | None) -> "TemporaryDirectory[str]":
-    """`beside`, so that it can be renamed; or where there is room and leave to write."""
-    try:
-        if beside:
-            beside.mkdir(parents=True, exist_ok=True)
-        return TemporaryDirectory(prefix="rag-model-", dir=beside, ignore_cleanup_errors=True)
-    except OSError:
-        return TemporaryDirectory(prefix="rag-model-", ignore_cleanup_errors=True)
-
-
-def _key(folder: Path, dtype: Dtype) -> str:
-    """Of all that what is found depends on."""
-    parts = [LAYOUT, dtype, *(f"{name} {version(name)}" for name in LIBRARIES)]
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        known_by = file.stat().st_mtime_ns if file.stat().st_size > SMALL_BYTES else file.read_bytes()
-        parts.append(f"{file.relative_to(folder)} {file.stat().st_size} {known_by!r}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _last_line(file: Path) -> str:
-    return file.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-
-
-def _may_be_known(folder: Path) -> bool:
-    """Whether it looks like one, so that no model is loaded twice for nothing."""
-    try:
-        first = json.loads((folder / "modules.json").read_text("utf-8"))[0]
-        config = json.loads((folder / first["path"] / "config.json").read_text("utf-8"))
-        return bool(config["model_type"] == "bert")
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
-
-
 def main() -> None:
-    """`python -m rag_api.backends.library FOLDER DTYPE INTO`: tells what is in a model's folder."""
-    folder, dtype, into = sys.argv[1:]
+    """`python -m rag_api.backends.library FOLDER DTYPE INTO PID`: tells what is in a model's folder. It ends when the
+    process that began it does, on Linux."""
+    folder, dtype, into, parent = sys.argv[1:]
+    if sys.platform == "linux" and not is_child_of(int(parent)):
+        return
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     known = Library(Path(folder), "float32" if dtype == "float32" else "bfloat16").known()
     if known:

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ingest.ports import Vectors
-from rag_api.backends.library import PROBES, Dtype, Known, Library, Reading
+from rag_api.backends.library import PROBES, Dtype, Known, Library
+from rag_api.backends.reading import Reading
 from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable
@@ -38,12 +39,14 @@ class SentenceTransformerModel:
             torch.set_num_threads(1)  # a pass a core needs no hand-overs within a pass, and is 1.5 times as fast
             self._torch = torch
             known = reading.known()
-        self.number_format = formats[-1]
-        self._packed: Callable[[list[str]], Vectors] | None = None
-        for tried in formats:
-            if known and (packed := self._pack(known, tried, dtype, steps)):
-                self.number_format, self._packed = tried, packed
-                break
+            self.number_format = formats[-1]
+            self._packed: Callable[[list[str]], Vectors] | None = None
+            for tried in formats:
+                if known and (packed := self._pack(known, tried, dtype, steps)):
+                    self.number_format, self._packed = tried, packed
+                    break
+            else:
+                reading.forget()
         self._library = None if self._packed else Library(folder, dtype)
         loaded = self._library or known
         assert loaded

@@ -5,13 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rag_api.backends import library
-from rag_api.backends.library import PROBES, Library, Reading
+from rag_api.backends import reading as readings
+from rag_api.backends.library import PROBES, Library
+from rag_api.backends.reading import Reading
 from rag_api.backends.sentence_transformer import SentenceTransformerModel
 from rag_api.errors import EmbedderUnavailable
 from tests.models import make_smaller_model
@@ -82,6 +84,16 @@ def test_what_was_kept_and_can_not_be_read_is_read_anew(smaller: Path, kept: Pat
     assert (found / "weights.pt").stat().st_size > 1_000
 
 
+def test_what_nobody_reads_and_what_was_cut_off_goes_when_another_model_comes(smaller: Path, kept: Path) -> None:
+    [recent] = kept.iterdir()
+    for name, age_s in (("rag-model-cut", 3_600), ("rag-model-young", 0), ("unread", 100 * 86_400)):
+        (kept / name).mkdir()
+        os.utime(kept / name, (time.time() - age_s,) * 2)
+    with Reading(smaller, "bfloat16", kept=kept) as reading:
+        assert reading._process
+    assert {path.name for path in kept.iterdir()} == {recent.name, "rag-model-young"}
+
+
 def test_where_nothing_can_be_kept_the_model_serves_all_the_same(smaller: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file", "utf-8")
     assert SentenceTransformerModel(str(smaller), number_format="fp32", kept=tmp_path / "kept").is_packed
@@ -90,7 +102,7 @@ def test_where_nothing_can_be_kept_the_model_serves_all_the_same(smaller: Path, 
 def test_a_reading_that_takes_too_long_leaves_the_model_to_the_library(
     smaller: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(library, "READ_S", 0.01)
+    monkeypatch.setattr(readings, "READ_S", 0.01)
     model = SentenceTransformerModel(str(smaller), number_format="fp32")
     assert not model.is_packed
     assert model.encode(["A ferry crosses the sound."]).shape == (1, 384)
