@@ -22,7 +22,7 @@ from ingest.ports import Vectors
 from rag_api import garbage, telemetry
 from rag_api.backends.apart import Apart
 from rag_api.backends.batching import Batcher
-from rag_api.backends.cross_encoder import CrossEncoderModel
+from rag_api.backends.cross_encoder import CrossEncoderModel, load_library
 from rag_api.backends.sentence_transformer import SentenceTransformerModel, cores
 from rag_api.errors import EmbedderUnavailable, RagError, RerankerUnavailable, TooBusy
 from rag_api.settings import EmbedderSettings, RerankerSettings, load_settings
@@ -217,6 +217,8 @@ def main() -> None:
         sys.exit(3)
     garbage.settle()
     apart = _documents_apart(model, chosen) if sys.platform == "linux" else None
+    if settings.reranker.kind == "cross_encoder":
+        load_library()
     app = Embeddings(model, chosen, kept=kept, encode_documents=apart).app(Rankings(settings.reranker))
     uvicorn.run(
         app,

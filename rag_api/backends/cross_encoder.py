@@ -10,6 +10,12 @@ from rag_api.errors import EmbedderUnavailable, RerankerUnavailable
 PAIRS_A_PASS = 16
 
 
+def load_library() -> None:
+    """Seconds, in which threads of this process hardly get on: to be called before it serves."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import sentence_transformers  # noqa: F401 - its cross-encoders are wanted later
+
+
 class CrossEncoderModel:
     """Loads at once (seconds; blocks). `scores` blocks, too, and is for one caller at a time."""
 
