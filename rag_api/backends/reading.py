@@ -74,21 +74,32 @@ class Reading:
                 return known
             self.forget()
             self._begin()
-        if self._process is None or self._into is None:
-            return None
-        into = Path(self._into.name)
+        while self._process and self._into:
+            into = Path(self._into.name)
+            if self._ended_well(into):
+                known = _read(into)
+                if known and self._kept:
+                    with contextlib.suppress(OSError):  # somebody else was quicker
+                        into.rename(self._kept)
+                return known
+            if self._kept is None:
+                break
+            self._kept = None  # its disk may be full
+            self._into.cleanup()
+            self._begin()
+        return None
+
+    def _ended_well(self, into: Path) -> bool:
+        assert self._process
         try:
-            if status := self._process.wait(READ_S):
-                _warn(f"status {status}: {_last_line(into / _SAID)}")
-                return None
+            status = self._process.wait(READ_S)
         except subprocess.TimeoutExpired:
             _warn(f"it took longer than {READ_S:.0f} s")
-            return None
-        known = _read(into)
-        if known and self._kept:
-            with contextlib.suppress(OSError):  # somebody else was quicker
-                into.rename(self._kept)
-        return known
+            self._kept = None  # nor would it be quicker elsewhere
+            return False
+        if status:
+            _warn(f"status {status}: {_last_line(into / _SAID)}")
+        return status == 0
 
 
 def _read(folder: Path) -> Known | None:

@@ -10,9 +10,8 @@ from rag_api.db.database import Connection
 from rag_api.db.scopes import note_forgotten
 from rag_api.db.tables import chunks, collections, documents, generations, indexed, jobs, texts, versions
 
-_IS_TO_GO: ColumnElement[bool] = literal_column(
-    "versions.reap"
-)  # just as the index says it, or SQLite reads all versions
+# just as the index says it, or SQLite reads all versions
+_IS_TO_GO: ColumnElement[bool] = literal_column("versions.reap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -115,6 +116,22 @@ def test_a_reading_that_is_left_ends(smaller: Path) -> None:
     assert into
     assert process.returncode is not None
     assert not Path(into.name).exists()
+
+
+def test_where_what_is_kept_can_not_be_written_it_is_read_elsewhere(
+    smaller: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is full."""
+
+    def make(beside: Path | None) -> "TemporaryDirectory[str]":
+        folder = TemporaryDirectory(prefix="rag-model-", ignore_cleanup_errors=True)
+        if beside:
+            (Path(folder.name) / "weights.pt").mkdir()
+        return folder
+
+    monkeypatch.setattr(readings, "_temporary", make)
+    assert SentenceTransformerModel(str(smaller), number_format="fp32", kept=tmp_path / "kept").is_packed
+    assert not (tmp_path / "kept").exists()
 
 
 def test_another_architecture_is_not_loaded_twice(smaller: Path, tmp_path: Path) -> None:
