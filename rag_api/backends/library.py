@@ -20,6 +20,7 @@ PROBES = (
     "Ferries, 1921–1938: “naïve” 東京 \N{SMILING FACE WITH SMILING EYES} " + "the crossing takes an hour. " * 60,
     "",
 )
+UNLOADABLE = 3  # the status of a process that finds no model that can be loaded
 _ABOUT, _WEIGHTS = "about.json", "weights.pt"
 
 Dtype: TypeAlias = Literal["float32", "bfloat16"]
@@ -119,7 +120,11 @@ def main() -> None:
     if sys.platform == "linux" and not is_child_of(int(parent)):
         return
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    known = Library(Path(folder), "float32" if dtype == "float32" else "bfloat16").known()
+    try:
+        known = Library(Path(folder), "float32" if dtype == "float32" else "bfloat16").known()
+    except EmbedderUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(UNLOADABLE)
     if known:
         known.write(Path(into))
     sys.stdout.flush()

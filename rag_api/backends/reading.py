@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rag_api.backends.library import Dtype, Known
+from rag_api.backends.library import UNLOADABLE, Dtype, Known
 from rag_api.telemetry import log
 
 READ_S = 300.0  # at most: seconds as a rule
@@ -99,6 +99,8 @@ class Reading:
             return False
         if status:
             _warn(f"status {status}: {_last_line(into / _SAID)}")
+        if status == UNLOADABLE:
+            self._kept = None  # there is nothing to write
         return status == 0
 
 
