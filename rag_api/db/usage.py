@@ -12,6 +12,7 @@ from rag_api.db.database import Connection, now
 
 OUTCOMES = ("answered", "no_answer", "cancelled", "failed")
 _WHOLE = ("answered", "no_answer")
+_SUMS = ("answers", "cached", "prompt_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +57,44 @@ def _values(answer_id: str, end: Event) -> dict[str, Any]:
     }
 
 
-async def since(db: Connection, day: str) -> list[UsageRow]:
-    """The days that had answers, from that one on."""
-    return await _rows(db, day, [ends.c.day])
+async def report(db: Connection, first: str) -> tuple[UsageRow | None, list[UsageRow]]:
+    """All from that day on as one, None without any, and the days that had answers.
+
+    The one's counts are sums of the days', so that they agree whatever is noted between the queries.
+    """
+    days = await _days(db, first)
+    if not days:
+        return None, []
+    costs = [day.cost for day in days if day.cost is not None]
+    whole = UsageRow(
+        day="",
+        outcomes={outcome: sum(day.outcomes[outcome] for day in days) for outcome in OUTCOMES},
+        cost=sum(costs) if costs else None,
+        first_text_ms=(await _percentiles(db, first, [], ends.c.first_text_ms)).get(""),
+        total_ms=(await _percentiles(db, first, [], ends.c.total_ms)).get(""),
+        **{name: sum(getattr(day, name) for day in days) for name in _SUMS},
+    )
+    return whole, days
 
 
-async def whole(db: Connection, day: str) -> UsageRow | None:
-    """All from that day on, as one; None without any."""
-    return next(iter(await _rows(db, day, [])), None)
-
-
-async def _rows(db: Connection, day: str, by: list[Column[str]]) -> list[UsageRow]:
+async def _days(db: Connection, first: str) -> list[UsageRow]:
+    by = [ends.c.day]
     counts = [func.sum(case((ends.c.outcome == outcome, 1), else_=0)).label(outcome) for outcome in OUTCOMES]
     sums = [func.sum(ends.c[name]).label(name) for name in ("prompt_tokens", "completion_tokens", "cost")]
     cached = func.sum(case((ends.c.cached, 1), else_=0)).label("cached")
-    query = select(*by, func.count().label("answers"), cached, *counts, *sums).where(ends.c.day >= day)
+    query = select(*by, func.count().label("answers"), cached, *counts, *sums).where(ends.c.day >= first)
     found = (await db.execute(query.group_by(*by).order_by(*by))).mappings().all()
-    first_text = await _percentiles(db, day, by, ends.c.first_text_ms)
-    total = await _percentiles(db, day, by, ends.c.total_ms)
-    return [_row(row, first_text, total) for row in found if row["answers"]]
-
-
-def _row(row: Mapping[Any, Any], first_text: Mapping[str, Percentiles], total: Mapping[str, Percentiles]) -> UsageRow:
-    day = row.get("day", "")
-    return UsageRow(
-        day=day,
-        outcomes={outcome: row[outcome] for outcome in OUTCOMES},
-        first_text_ms=first_text.get(day),
-        total_ms=total.get(day),
-        **{name: row[name] for name in ("answers", "cached", "prompt_tokens", "completion_tokens", "cost")},
-    )
+    first_text = await _percentiles(db, first, by, ends.c.first_text_ms)
+    total = await _percentiles(db, first, by, ends.c.total_ms)
+    return [
+        UsageRow(
+            outcomes={outcome: row[outcome] for outcome in OUTCOMES},
+            first_text_ms=first_text.get(row["day"]),
+            total_ms=total.get(row["day"]),
+            **{name: row[name] for name in ("day", "cost", *_SUMS)},
+        )
+        for row in found
+    ]
 
 
 async def _percentiles(

@@ -25,4 +25,5 @@ class UsageBook:
     async def report(self, days: int) -> UsageReport:
         """Of that many days in UTC, today being the last."""
         first = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
-        return UsageReport(first, await self._store.ask(usage.whole, first), await self._store.ask(usage.since, first))
+        total, of_days = await self._store.ask(usage.report, first)
+        return UsageReport(first, total, of_days)
