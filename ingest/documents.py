@@ -1,6 +1,7 @@
 """The nouns of the write path. All offsets are Unicode code points, ends exclusive."""
 
-import uuid
+import secrets
+import time
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ def json_problem(value: object, depth: int = MAX_JSON_DEPTH) -> str | None:
 
 
 def new_id(kind: str) -> str:
-    """A fresh id such as `doc_5f0c…`: 128 random bits after the kind, so that ids are never used twice."""
-    return f"{kind}_{uuid.uuid4().hex}"
+    """A fresh id such as `doc_019a…`: after the kind the moment in milliseconds, so that rows written together lie
+    together in every index, and 80 random bits, so that ids are never used twice and can't be guessed."""
+    return f"{kind}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 @dataclass(frozen=True, slots=True)
