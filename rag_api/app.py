@@ -74,9 +74,9 @@ def create_app(settings: Settings, *, samples: Path | None = None) -> FastAPI:
     for router in (
         search.router,  # the routes that are asked most come first, as one after the other is looked at
         answers.router,
+        jobs.router,
         collections.router,
         documents.router,
-        jobs.router,
         jobs.upkeep,
         conversations.router,
         conversations.feedback,

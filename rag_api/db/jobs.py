@@ -9,11 +9,12 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from ingest.documents import new_id
 from rag_api.db.database import Connection, now
+from rag_api.db.prepared import prepared
 from rag_api.db.rows import JobRow, Page, decode_cursor, encode_cursor
 from rag_api.db.tables import jobs
 
 _COLUMNS = [jobs.c[name] for name in JobRow.__dataclass_fields__]
-_ONE = select(*_COLUMNS).where(jobs.c.id == bindparam("job_id"))
+_ONE = prepared(select(*_COLUMNS).where(jobs.c.id == bindparam("job_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +208,8 @@ async def retry(db: Connection, job_id: str) -> bool:
 
 
 async def get(db: Connection, job_id: str) -> JobRow | None:
-    row = (await db.execute(_ONE, {"job_id": job_id})).mappings().first()
-    return JobRow(**row) if row else None
+    row = (await db.execute(_ONE, {"job_id": job_id})).first()
+    return JobRow(*row) if row else None
 
 
 async def page(

@@ -1,12 +1,13 @@
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from rag_api.services.jobs import FINAL_STATES, Jobs
 from rag_api.web.deps import ADMIN, WRITER, CollectionName, Cursor, Limit, Wired, Writer
 from rag_api.web.schemas import JobOut, PageOut, ReindexIn
+from rag_api.web.short_route import short_get
 from rag_api.web.sse import event_stream
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], dependencies=[Depends(WRITER)])
@@ -38,10 +39,18 @@ async def list_jobs(
     return PageOut(items=[JobOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{job_id}", response_model=JobOut)
 async def get_job(job_id: str, services: Wired) -> Response:
     """Clients ask for it again and again; as a response it is not checked a second time."""
     return Response(JobOut.of(await services.jobs.get(job_id)).model_dump_json(), media_type="application/json")
+
+
+async def _get_job(request: Request) -> Response:
+    return await get_job(request.path_params["job_id"], request.app.state.services)
+
+
+router.add_api_route(
+    "/{job_id}", get_job, methods=["GET"], response_model=JobOut, route_class_override=short_get(WRITER, _get_job)
+)
 
 
 @router.get("/{job_id}/events")
