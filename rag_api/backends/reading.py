@@ -1,6 +1,7 @@
-"""What our own forward pass wants of a model, by another process that has sentence-transformers, and ends.
+"""What our own forward pass wants of a model: of the default one it is `shipped`; another process reads it of others.
 
-The library and what it brings take 0.2 GB, which whoever serves by our own forward pass need not keep.
+That one has sentence-transformers, and ends: the library and what it brings take 0.2 GB, which whoever serves by our
+own forward pass need not keep.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rag_api.backends.library import UNLOADABLE, Dtype, Known
+from rag_api.backends.shipped import read_shipped
 from rag_api.telemetry import log
 
 READ_S = 300.0  # at most: seconds as a rule
@@ -28,15 +30,15 @@ _SAID = "said.txt"
 
 
 class Reading:
-    """Of a model, by another process, which begins at once. Leaving it ends that.
+    """Of a model, by another process where one is needed, which begins at once. Leaving it ends that.
 
     `kept`: a folder where what was found is kept, so that the next time needs no other process. It is found again for
-    the same files of the model and the same libraries.
+    the same files of the model and the same libraries. `shipped`: see there; a model that has it needs neither.
     """
 
-    def __init__(self, folder: Path, dtype: Dtype, *, kept: Path | None = None) -> None:
-        self._folder, self._dtype = folder, dtype
-        is_likely = _may_be_known(folder)  # so that no other model is loaded twice for nothing
+    def __init__(self, folder: Path, dtype: Dtype, *, kept: Path | None = None, shipped: Path | None = None) -> None:
+        self._folder, self._dtype, self._shipped = folder, dtype, shipped
+        is_likely = not shipped and _may_be_known(folder)  # so that no other model is loaded twice for nothing
         self._kept = kept / _key(folder, dtype) if kept and is_likely else None
         self._into: TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +69,8 @@ class Reading:
 
     def known(self) -> Known | None:
         """Blocks until it is read. None also where that failed, which the log says: the library is then to tell why."""
+        if self._shipped:
+            return read_shipped(self._shipped, self._folder, self._dtype)
         if self._process is None and self._kept:
             if known := _read(self._kept):
                 with contextlib.suppress(OSError):

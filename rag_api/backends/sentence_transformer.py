@@ -11,6 +11,7 @@ import numpy as np
 from ingest.ports import Vectors
 from rag_api.backends.library import PROBES, Dtype, Known, Library
 from rag_api.backends.reading import Reading
+from rag_api.backends.shipped import find_shipped
 from rag_api.core.defaults import DEFAULT_MODEL
 from rag_api.core.ports import EmbedderIdentity
 from rag_api.errors import EmbedderUnavailable
@@ -33,8 +34,8 @@ class SentenceTransformerModel:
         formats = _formats(number_format, model, has_steps=steps.exists())
         dtype: Dtype = "float32" if formats == ["fp32"] else "bfloat16"
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a pass a core; and its threads would not outlive a fork
-        with Reading(folder, dtype, kept=kept) as reading:
-            import torch  # takes as long as the other process takes to begin
+        with Reading(folder, dtype, kept=kept, shipped=find_shipped(folder, identifier)) as reading:
+            import torch  # takes as long as another process takes to begin
 
             torch.set_num_threads(1)  # a pass a core needs no hand-overs within a pass, and is 1.5 times as fast
             self._torch = torch

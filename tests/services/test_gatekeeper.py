@@ -1,6 +1,7 @@
 """What the gate knows of a generation, and when it looks again."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -124,6 +125,32 @@ async def test_an_answer_waits_briefly_for_what_is_measured_anew(
     measured = (await gatekeeper.state(row)).measured
     assert measured is not None
     assert measured.chunks == 20
+
+
+@pytest.mark.parametrize(("step_s", "rest_s"), [(0.1, 0.3), (5.0, 1.0)])
+async def test_counting_a_large_collection_anew_rests_between_its_steps(
+    known: KnownLibrary, embedders: CountingEmbedders, monkeypatch: pytest.MonkeyPatch, step_s: float, rest_s: float
+) -> None:
+    """Three times as long as a step took, a second at most; the first look, for which somebody waits, does not."""
+    for name, value in (("SMALL_CHUNKS", 8), ("CHUNKS_A_STEP", 4), ("LOOKS_EVERY_S", 0.0)):
+        monkeypatch.setattr(gatekeeper_module, name, value)
+    clock = itertools.count(step=step_s)
+    monkeypatch.setattr(gatekeeper_module, "_now_s", lambda: next(clock))
+    sleep, rests = asyncio.sleep, []
+
+    async def rested(seconds: float) -> None:
+        rests.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(gatekeeper_module.asyncio, "sleep", rested)
+    await known.publish("a", {}, count=10)
+    gatekeeper = keeper(known, embedders)
+    await gatekeeper.judge(await settled(known), QUESTION, [passage("x")])
+    assert rests == [0, 0, 0]
+    await known.publish("b", {}, count=10)
+    await gatekeeper.judge(await settled(known), QUESTION, [passage("x")])
+    await asyncio.gather(*(look.task for look in gatekeeper._looks.values()))
+    assert rests[3:] == pytest.approx([rest_s] * 5)
 
 
 async def test_words_of_the_collection_s_own_chunks_say_what_is_rare(
