@@ -17,8 +17,10 @@ from sentence_transformers import SentenceTransformer
 
 from bench.figures import lines
 from ingest.ports import Vectors
-from rag_api.backends.forward import Layer, PackedBert
-from rag_api.backends.linear import GELU_LEAST, LARGEST, LARGEST_BYTE, FeedForward, Tensor
+from rag_api.backends.attention import Tensor
+from rag_api.backends.forward import PackedBert
+from rag_api.backends.int8 import GELU_LEAST, LARGEST, LARGEST_BYTE
+from rag_api.backends.linear import FeedForward, Layer, Layers
 from rag_api.backends.packing import Bert, bert_of, matrices, pack
 from rag_api.backends.sentence_transformer import STEPS, find_model, fingerprint
 from rag_api.core.defaults import DEFAULT_MODEL
@@ -77,8 +79,10 @@ def steps_of_gelu(largest: Tensor) -> Tensor:
 
 def find(model: Bert, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     bert = packed(model, torch.float32)
-    spies = [watching(layer) for layer in bert.layers]
-    dataclasses.replace(bert, layers=[watched(*both) for both in zip(bert.layers, spies, strict=True)])(texts)
+    assert isinstance(bert.layers, Layers)
+    spies = [watching(layer) for layer in bert.layers.layers]
+    watched_ones = [watched(*both) for both in zip(bert.layers.layers, spies, strict=True)]
+    dataclasses.replace(bert, layers=dataclasses.replace(bert.layers, layers=watched_ones))(texts)
     found: dict[str, Tensor] = {}
     for name, (weight, _) in matrices(model).items():
         i, _, kind = name.partition(".")

@@ -6,16 +6,11 @@ from typing import Any, TypeAlias
 
 import torch
 
-from rag_api.backends.forward import BIN, Layer, Norm, PackedBert
-from rag_api.backends.linear import (
-    FeedForward,
-    Int8FeedForward,
-    Int8Linear,
-    Linear,
-    Matrix,
-    Tensor,
-    are_available,
-)
+from rag_api.backends import int8, linear
+from rag_api.backends.attention import Tensor
+from rag_api.backends.forward import BIN, PackedBert
+from rag_api.backends.int8 import Int8Layer, Int8Layers, int8_layer
+from rag_api.backends.linear import FeedForward, Layer, Layers, Linear, Matrix, Norm
 
 Weights: TypeAlias = Mapping[str, Tensor]
 
@@ -59,7 +54,7 @@ def pack(bert: Bert, dtype: torch.dtype, steps: Mapping[str, Tensor] | None = No
 
     `steps`: of the matrices' inputs, by the names of `matrices`, where these shall be int8; else they are of `dtype`.
     """
-    if not are_available(int8=steps is not None):
+    if not linear.are_available() or (steps is not None and not int8.are_available()):
         return None
     shape, weights = bert.shape, _in_fp32(bert)
     types = weights["embeddings.token_type_embeddings.weight"]
@@ -67,8 +62,7 @@ def pack(bert: Bert, dtype: torch.dtype, steps: Mapping[str, Tensor] | None = No
         words=(weights["embeddings.word_embeddings.weight"] + types[0]).to(dtype),
         positions=weights["embeddings.position_embeddings.weight"].to(dtype),
         norm=_norm(weights, "embeddings.LayerNorm", shape, dtype),
-        layers=[_layer(weights, i, shape, dtype, steps) for i in range(shape.layers)],
-        heads=shape.heads,
+        layers=_layers(weights, shape, dtype) if steps is None else _int8_layers(weights, shape, dtype, steps),
         pooling=shape.pooling,
     )
 
@@ -87,24 +81,29 @@ def _in_fp32(bert: Bert) -> Weights:
     return {name: weight.float() for name, weight in bert.weights.items()}
 
 
-def _layer(weights: Weights, i: int, shape: Shape, dtype: torch.dtype, steps: Mapping[str, Tensor] | None) -> Layer:
+def _layers(weights: Weights, shape: Shape, dtype: torch.dtype) -> Layers:
+    def layer(i: int) -> Layer:
+        own = {name: Linear.of(one, dtype, rows=BIN) for name, one in _of_layer(weights, i, shape).items()}
+        attended, norm = _norms(weights, i, shape, dtype)
+        return Layer(own["query_key_value"], own["attended"], attended, FeedForward(own["up"], own["down"]), norm)
+
+    return Layers([layer(i) for i in range(shape.layers)], shape.heads)
+
+
+def _int8_layers(weights: Weights, shape: Shape, dtype: torch.dtype, steps: Mapping[str, Tensor]) -> Int8Layers:
+    def layer(i: int) -> Int8Layer:
+        own = _of_layer(weights, i, shape)
+        its = {name: steps[f"{i}.{name}"] for name in own}
+        return int8_layer(own, its, _norms(weights, i, shape, dtype), rows=BIN)
+
+    return Int8Layers([layer(i) for i in range(shape.layers)], shape.heads)
+
+
+def _norms(weights: Weights, i: int, shape: Shape, dtype: torch.dtype) -> tuple[Norm, Norm]:
+    """After attention, and at the end."""
     at = f"encoder.layer.{i}."
-    own = _of_layer(weights, i, shape)
-    norms = {
-        "attended_norm": _norm(weights, f"{at}attention.output.LayerNorm", shape, dtype),
-        "norm": _norm(weights, f"{at}output.LayerNorm", shape, dtype),
-    }
-    if steps is None:
-        linear = {name: Linear.of(matrix, dtype, rows=BIN) for name, matrix in own.items()}
-        feed_forward = FeedForward(linear["up"], linear["down"])
-        return Layer(linear["query_key_value"], linear["attended"], feed_forward=feed_forward, **norms)
-    its = {name: steps[f"{i}.{name}"] for name in own}
-    return Layer(
-        Int8Linear.of(own["query_key_value"], its["query_key_value"], rows=BIN),
-        Int8Linear.of(own["attended"], its["attended"], rows=BIN),
-        feed_forward=Int8FeedForward.of(own["up"], own["down"], its["up"], its["down"], rows=BIN),
-        **norms,
-    )
+    attended, last = (f"{at}attention.output.LayerNorm", f"{at}output.LayerNorm")
+    return _norm(weights, attended, shape, dtype), _norm(weights, last, shape, dtype)
 
 
 def _of_layer(weights: Weights, i: int, shape: Shape) -> dict[str, Matrix]:
