@@ -124,9 +124,9 @@ class JobOut(BaseModel):
 
     @classmethod
     def of(cls, row: JobRow) -> "JobOut":
-        names = cls.model_fields.keys() - {"job_id", "error"}  # the catalogue's own values are not checked again
+        names = [name for name in cls.model_fields if name not in ("job_id", "error")]
         error = error_of(row.error_code, row.error_message)
-        return cls.model_construct(**{name: getattr(row, name) for name in names}, job_id=row.id, error=error)
+        return cls.model_validate({name: getattr(row, name) for name in names} | {"job_id": row.id, "error": error})
 
 
 class SearchIn(In):
