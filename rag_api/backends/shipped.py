@@ -31,7 +31,8 @@ def read_shipped(file: Path, folder: Path, dtype: Dtype) -> Known:
     from rag_api.backends.packing import Bert, Shape
 
     about = json.loads(file.read_text("utf-8"))
-    weights = {name: weight.to(getattr(torch, dtype)) for name, weight in load_file(folder / _WEIGHTS).items()}
+    mapped = load_file(folder / _WEIGHTS)  # whoever reads on in what is cut off meanwhile would be killed
+    weights = {name: weight.to(getattr(torch, dtype), copy=True) for name, weight in mapped.items()}
     return Known(
         Bert(Shape(**about["shape"]), weights),
         (folder / _TOKENIZER).read_text("utf-8"),

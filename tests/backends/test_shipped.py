@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,12 @@ from rag_api.backends.sentence_transformer import SentenceTransformerModel, find
 from rag_api.backends.shipped import find_shipped
 from rag_api.core.defaults import DEFAULT_MODEL
 
+MAPPED = """
+import sys
+from rag_api.backends.sentence_transformer import SentenceTransformerModel
+model = SentenceTransformerModel(sys.argv[1], number_format="fp32")
+print(model.is_packed, "model.safetensors" in open("/proc/self/maps").read())
+"""
 TEXTS = (*PROBES, "ÀÉÎ naïve 東京 \N{SMILING FACE WITH SMILING EYES}", "x" * 5_000, "[MASK] [SEP] the ferry")
 
 
@@ -64,3 +72,9 @@ def test_of_a_model_with_another_file_nothing_is_known(another: Path, changed: s
 
 def test_of_a_model_with_other_weights_nothing_is_known(folder: Path) -> None:
     assert find_shipped(folder, "0" * 16) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_file_that_is_cut_off_later_does_no_harm() -> None:
+    said = subprocess.run([sys.executable, "-c", MAPPED, DEFAULT_MODEL], capture_output=True, text=True, timeout=120)
+    assert said.stdout.split() == ["True", "False"], said.stderr
