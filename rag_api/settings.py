@@ -29,7 +29,10 @@ class EmbedderSettings(BaseModel):
     batch_tokens: int = Field(4096, ge=256, description="tokens that one forward pass takes, padding included")
     other_models: int = Field(2, ge=1, description="models of collections that were indexed with another one, loaded")
     queue_texts: int = Field(4096, ge=1, description="texts that may wait; beyond, a call is refused")
-    cache: str = Field("", description="a folder for what was read of models once; empty: cache/models in the home")
+    cache: str = Field(
+        "",
+        description="a folder for what was read of other models than the default once; empty: cache/models in the home",
+    )
 
 
 class ChromaSettings(BaseModel):

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,8 +71,8 @@ class Reading:
 
     def known(self) -> Known | None:
         """Blocks until it is read. None also where that failed, which the log says: the library is then to tell why."""
-        if self._shipped:
-            return read_shipped(self._shipped, self._folder, self._dtype)
+        if self._shipped and (known := _tried(partial(read_shipped, self._shipped, self._folder, self._dtype))):
+            return known
         if self._process is None and self._kept:
             if known := _read(self._kept):
                 with contextlib.suppress(OSError):
@@ -109,8 +111,12 @@ class Reading:
 
 
 def _read(folder: Path) -> Known | None:
+    return _tried(partial(Known.read, folder))
+
+
+def _tried(read: Callable[[], Known | None]) -> Known | None:
     try:
-        return Known.read(folder)
+        return read()
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the files: it can be read anew
         _warn(str(error))
         return None

@@ -20,7 +20,7 @@ from rag_api.telemetry import log
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 NumberFormat: TypeAlias = Literal["int8", "bf16", "fp32"]
 AGREES: Mapping[NumberFormat, float] = {"fp32": 0.999, "bf16": 0.999, "int8": 0.99}  # at least, with the library's
-STEPS = Path(__file__).parent / "steps"  # of int8 layers, by the model's fingerprint (`linear`, bench/steps.py)
+STEPS = Path(__file__).parent / "steps"  # of int8 layers, by the model's fingerprint (`int8`, bench/steps.py)
 
 
 class SentenceTransformerModel:

@@ -20,6 +20,8 @@ _WEIGHTS, _TOKENIZER = "model.safetensors", "tokenizer.json"
 
 def find_shipped(folder: Path, fingerprint: str) -> Path | None:
     """What is known of the model in a folder, if it is that one. `fingerprint`: of its weights."""
+    if not any(SHIPPED.glob(f"{fingerprint}-*")):
+        return None
     file = _file(folder, fingerprint)
     return file if file.exists() else None
 
@@ -58,7 +60,7 @@ def ship(known: Known, folder: Path, fingerprint: str) -> Path:
 
 def _file(folder: Path, fingerprint: str) -> Path:
     """By all that the vectors depend on."""
-    digest = hashlib.sha256(fingerprint.encode())
-    for file in sorted(folder.rglob("*.json")):
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*.json") if path.is_file()):
         digest.update(f"\n{file.relative_to(folder)} {file.stat().st_size}\n".encode() + file.read_bytes())
-    return SHIPPED / f"{digest.hexdigest()[:32]}.json"
+    return SHIPPED / f"{fingerprint}-{digest.hexdigest()[:16]}.json"

@@ -49,7 +49,7 @@ async def _get_job(request: Request) -> Response:
 
 
 router.add_api_route(
-    "/{job_id}", get_job, methods=["GET"], response_model=JobOut, route_class_override=short_get(WRITER, _get_job)
+    "/{job_id}", get_job, methods=["GET"], response_model=JobOut, route_class_override=short_get(_get_job)
 )
 
 

@@ -38,13 +38,18 @@ def short_route(
     return ShortRoute
 
 
-def short_get(wants: Wants, endpoint: Callable[[Request], Coroutine[Any, Any, Response]]) -> type[APIRoute]:
-    """For a path that has nothing but names in it."""
+def short_get(endpoint: Callable[[Request], Coroutine[Any, Any, Response]]) -> type[APIRoute]:
+    """For a path that has nothing but names in it, on a router whose dependencies are roles that it is for."""
 
     class ShortGet(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            roles = [one.dependency for one in self.dependencies if isinstance(one.dependency, Wants)]
+            if not roles or len(roles) < len(self.dependencies):
+                raise TypeError(f"{self.path} wants a role and nothing else of its router")
+
             async def handler(request: Request) -> Response:
-                await wants.of(request)
+                for role in roles:
+                    await role.of(request)
                 return await endpoint(request)
 
             return handler

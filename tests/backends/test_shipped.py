@@ -70,6 +70,19 @@ def test_of_a_model_with_another_file_nothing_is_known(another: Path, changed: s
     assert find_shipped(another, fingerprint(another)) is None
 
 
+def test_what_is_no_file_is_not_looked_at(another: Path) -> None:
+    (another / "folder.json").mkdir()
+    (another / "nowhere.json").symlink_to(another / "nothing")
+    assert find_shipped(another, fingerprint(another))
+
+
+def test_what_can_not_be_read_is_read_from_the_model(folder: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.json"
+    cut.write_text('{"shape"', "utf-8")
+    with Reading(folder, "float32", shipped=cut) as reading:
+        assert reading.known() is None  # so the library serves
+
+
 def test_of_a_model_with_other_weights_nothing_is_known(folder: Path) -> None:
     assert find_shipped(folder, "0" * 16) is None
 

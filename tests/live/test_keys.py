@@ -85,6 +85,7 @@ def test_a_role_that_is_too_low_is_told_the_one_it_takes(closed: Service) -> Non
     reader, writer = make(closed)["secret"], make(closed, role="writer")["secret"]
     for secret, method, path, needed in (
         (reader, "GET", "/api/v1/jobs", "writer"),
+        (reader, "GET", "/api/v1/jobs/job_x", "writer"),
         (reader, "POST", "/api/v1/collections/default/documents", "writer"),
         (writer, "GET", KEYS, "admin"),
         (writer, "POST", KEYS, "admin"),
