@@ -155,7 +155,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerServices]:
         cutting = Cutting(settings.chunks.max_tokens, settings.chunks.overlap_tokens, PATIENCE_S)
         pipelines = Pipelines(db, stores.embedders, sink, batch_chunks=options.batch_chunks, cutting=cutting)
         await stack.enter_async_context(pipelines)
-        reconciler = Reconciler(db, stores.vectors, stores.lexical)
+        reconciler = Reconciler(db, stores.vectors, stores.lexical, sink.turn)
         reaper = Reaper(db, files, stores.vectors, stores.lexical)
         process, limit = ProcessTable(settings.home / "run"), settings.chroma.memory_bytes
         upkeep = Upkeep(db, reaper, reconciler, process, sink, memory_bytes=limit)

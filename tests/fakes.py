@@ -77,6 +77,9 @@ class MemoryLexicalIndex:
     async def ids(self, index: str) -> set[str]:
         return set(self._committed.get(index, {}))
 
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        return self._committed.get(index, {}).keys() & ids
+
     async def begin_anew(self, index: str) -> None:
         self._beside[index] = {}
 

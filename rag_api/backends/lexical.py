@@ -49,6 +49,9 @@ class TantivyIndex:
     async def ids(self, index: str) -> set[str]:
         return await self._run(self._ids, index)
 
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        return await self._run(self._present, index, ids)
+
     async def begin_anew(self, index: str) -> None:
         await self._run(self._drop, _beside(index))
 
@@ -162,6 +165,15 @@ class TantivyIndex:
             log(__name__).warning("lexical index unreadable", index=index, reason=str(error))
             self._drop(index)
             return set()
+
+    def _present(self, index: str, ids: Sequence[str]) -> set[str]:
+        reader = self._reading.reader(index)
+        if reader is None or not ids:
+            return set()
+        searcher = reader.searcher()
+        query = tantivy.Query.term_set_query(reader.schema, "id", list(ids))
+        found = searcher.search(query, limit=len(ids), count=False).hits
+        return {searcher.doc(address)["id"][0] for _, address in found}
 
     def _replace(self, index: str) -> None:
         """Readers find either the old files or the new ones; see `_reader`."""

@@ -33,10 +33,6 @@ class ShardStore(VectorStore, Protocol):
 
     async def has(self, index: str) -> bool: ...
 
-    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are in the index."""
-        ...
-
 
 class _Shards:
     """Of one index. `filling`: the place of the one that is written to, with some `filled` rows; -1: not known."""
@@ -142,6 +138,12 @@ class ShardedStore:
         found: set[str] = set()
         for name in (await self._all(index)).names:
             found |= await self._store.ids(name)
+        return found
+
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for name in (await self._all(index)).names:
+            found |= await self._store.present(name, ids)
         return found
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:

@@ -76,6 +76,10 @@ class VectorStore(Protocol):
 
     async def ids(self, index: str) -> set[str]: ...
 
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are in the index."""
+        ...
+
     async def delete(self, index: str, ids: Sequence[str]) -> None: ...
 
     async def drop(self, index: str) -> None: ...
@@ -100,6 +104,10 @@ class LexicalIndex(Protocol):
 
     async def ids(self, index: str) -> set[str]:
         """Of all chunks in the index; of none where its files can't be read any more, which are then removed."""
+        ...
+
+    async def present(self, index: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that have been committed."""
         ...
 
     async def begin_anew(self, index: str) -> None:

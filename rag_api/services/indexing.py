@@ -88,8 +88,12 @@ class CatalogueSink:
         await patiently(write, patience_s=self._patience_s)
 
     async def _upsert(self, generation_id: str, ids: Sequence[str], vectors: Vectors, are_new: bool) -> None:
+        still_new = are_new
+
         async def upsert() -> None:
-            await self._store.upsert(generation_id, ids, vectors, are_new=are_new)
+            nonlocal still_new
+            now, still_new = still_new, False  # a try that failed may have written some
+            await self._store.upsert(generation_id, ids, vectors, are_new=now)
 
         await patiently(upsert, patience_s=self._patience_s)
 

@@ -5,17 +5,20 @@ Mechanism: when the worker starts, and whenever the vector store has been starte
 by id: what the catalogue does not know of is removed, what is missing is written again from the vectors it keeps. As
 an index can list ids whose vectors it has lost, a sample of vectors is looked for, too. One that fails the test or
 can't be read is dropped and filled anew; its progress stands in the generation's row, where searches see it and go on
-with words alone. Embeds nothing.
+with words alone. Embeds nothing. Ingestion goes on meanwhile: what differs is looked at again in the turn of those who
+write, as it may only have been on its way.
 Does not promise: to notice a loss of less than a hundredth of the vectors that leaves the ids in place.
 """
 
 import asyncio
 import random
-from collections.abc import Collection, Set
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from ingest.ports import EmbeddedChunk
 from rag_api.core.ports import LexicalIndex, VectorStore
 from rag_api.db import generations, indexes
 from rag_api.db.database import Database
@@ -25,8 +28,8 @@ from rag_api.telemetry import log
 SAMPLE = 300
 SAME = 0.99  # a vector is its own nearest neighbour, up to rounding
 ROWS_A_STEP = 500
+TURN_S = 5.0
 MUCH = 200  # more than what was on its way when a process died
-_NOTHING = (frozenset[str](), frozenset[str](), frozenset[str]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,20 @@ class Drift:
         return self != Drift(self.generation_id)
 
 
+@dataclass(slots=True)
+class _Mended:
+    extra: int = 0
+    missing: int = 0
+
+
 class Reconciler:
-    def __init__(self, db: Database, store: VectorStore, lexical: LexicalIndex) -> None:
+    """Whoever has the `turn` sees neither index change."""
+
+    def __init__(self, db: Database, store: VectorStore, lexical: LexicalIndex, turn: asyncio.Lock) -> None:
         self._db = db
         self._store = store
         self._lexical = lexical
+        self._turn = turn
 
     async def ping(self) -> None:
         await self._store.ping()
@@ -63,30 +75,65 @@ class Reconciler:
         return found
 
     async def _one(self, generation_id: str, *, is_unfinished: bool) -> Drift:
-        words_extra, words_missing = await self._words(generation_id)
+        words = await self._mend_words(generation_id)
         try:
-            extra, missing, both = await self._difference(generation_id) if not is_unfinished else _NOTHING
-            is_sound = not is_unfinished and await self._is_sound(generation_id, both)
+            vectors = None if is_unfinished else await self._mend_vectors(generation_id)
         except VectorStoreBroken as error:
             log(__name__).warning("vector index unreadable", generation_id=generation_id, reason=str(error))
-            is_sound = False
-        if not is_sound:
+            vectors = None
+        if vectors is None:
             await self.rebuild(generation_id)
-            return Drift(generation_id, 0, 0, words_extra, words_missing, rebuilt=True)
-        if extra:
-            await self._store.delete(generation_id, sorted(extra))
-        if missing:
-            await self._refill(generation_id, sorted(missing), len(both))
-        return Drift(generation_id, len(extra), len(missing), words_extra, words_missing)
+            return Drift(generation_id, 0, 0, words.extra, words.missing, rebuilt=True)
+        return Drift(generation_id, vectors.extra, vectors.missing, words.extra, words.missing)
 
-    async def _difference(self, generation_id: str) -> tuple[Set[str], Set[str], Set[str]]:
-        """Ids too many, ids missing, and those that are in both.
+    async def _mend_vectors(self, generation_id: str) -> _Mended | None:
+        """None: of ids that are there the vectors are lost, and all are to be written anew.
 
         The index is read first: whatever it has, the catalogue had before.
         """
         there = await self._store.ids(generation_id)
         known = await indexes.ids(self._db, generation_id)
-        return there - known, known - there, known & there
+        if not await self._is_sound(generation_id, known & there):
+            return None
+        mended, done, total = _Mended(), len(known & there), len(known)
+        is_much = len(known - there) > MUCH  # so many that searches would miss them, which is announced
+        for ids in _steps(known ^ there):
+            if is_much:
+                await self._note(generation_id, done + mended.missing, total)
+            async with self._settled() as is_alone:
+                extra, missing = await self._differing(self._store, generation_id, ids)
+                if extra:
+                    await self._store.delete(generation_id, extra)
+                await self._upsert(generation_id, missing, are_new=is_alone)
+            mended.extra += len(extra)
+            mended.missing += len(missing)
+        if is_much:
+            await self._note(generation_id, None, None)
+        return mended
+
+    async def _mend_words(self, generation_id: str) -> _Mended:
+        there = await self._lexical.ids(generation_id)
+        known = await indexes.ids(self._db, generation_id)
+        mended = _Mended()
+        for ids in _steps(known ^ there):
+            async with self._settled():
+                extra, missing = await self._differing(self._lexical, generation_id, ids)
+                if extra:
+                    await self._lexical.delete(generation_id, extra)
+                if missing:
+                    await self._lexical.write(generation_id, missing)
+                    await self._lexical.commit(generation_id)
+            mended.extra += len(extra)
+            mended.missing += len(missing)
+        return mended
+
+    async def _differing(
+        self, index: VectorStore | LexicalIndex, generation_id: str, ids: Sequence[str]
+    ) -> tuple[list[str], list[EmbeddedChunk]]:
+        """Of some ids those that the index has and the catalogue has not, and the chunks of those it should have."""
+        there = await index.present(generation_id, ids)
+        known = {_id(item): item for item in await self._db.ask(indexes.some, generation_id, ids)}
+        return sorted(there - known.keys()), [item for id_, item in known.items() if id_ not in there]
 
     async def _is_sound(self, generation_id: str, there: Collection[str]) -> bool:
         """Whether the vectors of ids that are there are found by asking for them."""
@@ -94,35 +141,42 @@ class Reconciler:
         chunks = await self._db.ask(indexes.some, generation_id, sample)
         if not chunks:
             return True
-        nearest = await self._store.nearest(generation_id, np.stack([item.vector for item in chunks]))
-        unfound = [
-            item.version.chunk_id(item.chunk.index)
-            for item, similarity in zip(chunks, nearest, strict=True)
-            if similarity < SAME
-        ]
-        return not await self._store.lost(generation_id, unfound)
+        try:
+            unfound = await self._unfound(generation_id, chunks)
+        except VectorStoreBroken:  # as Chroma answers for a moment of one that is being written to for the first time
+            async with self._settled():
+                unfound = await self._unfound(generation_id, chunks)
+        if not unfound:
+            return True
+        async with self._settled():  # one that is taken back leaves the index before the catalogue
+            wanted = [_id(item) for item in await self._db.ask(indexes.some, generation_id, unfound)]
+            return not await self._store.lost(generation_id, wanted)
 
-    async def _refill(self, generation_id: str, missing: list[str], there: int) -> None:
-        """So many that searches would miss them are announced, and how far it is."""
-        is_much = len(missing) > MUCH
-        if is_much:
-            await self._note(generation_id, there, there + len(missing))
-        for at in range(0, len(missing), ROWS_A_STEP):
-            await self._upsert(generation_id, missing[at : at + ROWS_A_STEP])
-            if is_much:
-                await self._note(generation_id, there + at, there + len(missing))
-        if is_much:
-            await self._note(generation_id, None, None)
+    async def _unfound(self, generation_id: str, chunks: Sequence[EmbeddedChunk]) -> list[str]:
+        nearest = await self._store.nearest(generation_id, np.stack([item.vector for item in chunks]))
+        return [_id(item) for item, similarity in zip(chunks, nearest, strict=True) if similarity < SAME]
+
+    @asynccontextmanager
+    async def _settled(self) -> AsyncIterator[bool]:
+        """In the turn of those who write; or without it, if they don't end, as they may wait for what is mended."""
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._turn.release()
 
     async def _note(self, generation_id: str, done: int | None, total: int | None) -> None:
         await self._db.change(generations.note_rebuilding, generation_id, done, total)
 
-    async def _upsert(self, generation_id: str, ids: list[str]) -> None:
-        chunks = await self._db.ask(indexes.some, generation_id, ids)
+    async def _upsert(self, generation_id: str, chunks: Sequence[EmbeddedChunk], *, are_new: bool = True) -> None:
         if chunks:
             vectors = np.stack([item.vector for item in chunks])
-            ids = [item.version.chunk_id(item.chunk.index) for item in chunks]
-            await self._store.upsert(generation_id, ids, vectors, are_new=True)
+            await self._store.upsert(generation_id, [_id(item) for item in chunks], vectors, are_new=are_new)
 
     async def announce(self) -> None:
         """Says of all generations that their vectors are to be rebuilt, before they are gone."""
@@ -138,28 +192,11 @@ class Reconciler:
         await self._store.drop(generation_id)
         done = 0
         async for chunks in indexes.everything(self._db, generation_id, limit=ROWS_A_STEP):
-            vectors = np.stack([item.vector for item in chunks])
-            ids = [item.version.chunk_id(item.chunk.index) for item in chunks]
-            await self._store.upsert(generation_id, ids, vectors, are_new=True)
+            await self._upsert(generation_id, chunks)
             done += len(chunks)
             await self._note(generation_id, done, max(total, done))
         await self._note(generation_id, None, None)
         log(__name__).info("vector index rebuilt", generation_id=generation_id, chunks=done)
-
-    async def _words(self, generation_id: str) -> tuple[int, int]:
-        """Mends the lexical index; how many ids were too many, and how many missing."""
-        there = await self._lexical.ids(generation_id)
-        known = await indexes.ids(self._db, generation_id)
-        extra, missing = there - known, sorted(known - there)
-        if extra:
-            await self._lexical.delete(generation_id, sorted(extra))
-        for at in range(0, len(missing), ROWS_A_STEP):
-            chunks = await self._db.ask(indexes.some, generation_id, missing[at : at + ROWS_A_STEP])
-            await self._lexical.write(generation_id, chunks)
-            await asyncio.sleep(0)
-        if missing:
-            await self._lexical.commit(generation_id)
-        return len(extra), len(missing)
 
     async def rewrite_words(self, generation_id: str) -> None:
         """The lexical index anew, from the catalogue: nothing of what was deleted is left in its files."""
@@ -167,3 +204,13 @@ class Reconciler:
         async for chunks in indexes.everything(self._db, generation_id, limit=ROWS_A_STEP):
             await self._lexical.write_anew(generation_id, chunks)
         await self._lexical.replace(generation_id)
+
+
+def _id(item: EmbeddedChunk) -> str:
+    return item.version.chunk_id(item.chunk.index)
+
+
+def _steps(ids: Set[str]) -> Iterator[list[str]]:
+    every = sorted(ids)
+    for at in range(0, len(every), ROWS_A_STEP):
+        yield every[at : at + ROWS_A_STEP]

@@ -104,6 +104,15 @@ async def test_what_is_deleted_is_not_found(lexical: LexicalIndex) -> None:
     assert await search(lexical, "ferry") == ["doc:1:1"]
 
 
+async def test_which_of_some_ids_are_there_can_be_asked(lexical: LexicalIndex) -> None:
+    assert await lexical.present(INDEX, ["doc:1:0"]) == set()
+    await write(lexical, *(chunk("The ferry.", index=i) for i in range(3)))
+    await lexical.delete(INDEX, ["doc:1:1"])
+    asked = ["doc:1:0", "doc:1:1", "doc:1:2", "doc:1:3", "never there"]
+    assert await lexical.present(INDEX, asked) == {"doc:1:0", "doc:1:2"}
+    assert await lexical.present(INDEX, []) == set()
+
+
 async def test_only_chunks_of_the_documents_that_were_named_are_found(lexical: LexicalIndex) -> None:
     await write(lexical, *(chunk("The ferry.", document) for document in ("a", "b", "c")))
     assert sorted(await search(lexical, "ferry", documents=["a", "c", "x"])) == ["a:1:0", "c:1:0"]

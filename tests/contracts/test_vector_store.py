@@ -191,6 +191,7 @@ async def test_an_index_in_several_collections_is_whole(chroma_url: str, index: 
         await store.upsert(index, ids[:5], rows[5:10])  # in a shard that is full
         assert await store.count(index) == 1_240
         assert await store.ids(index) == {*ids[:10], *ids[20:]}
+        assert await store.present(index, [ids[0], ids[15], ids[700], "doc:9:0"]) == {ids[0], ids[700]}
         assert await store.nearest(index, rows[20:]) == pytest.approx([1.0] * 1_230, abs=1e-5)
         assert {one.chunk_id for one in await store.query(index, rows[7], top_k=2)} == {ids[2], ids[7]}
         shards = [f"{index}.{number}" if number > 1 else index for number in range(1, 8)]

@@ -43,9 +43,9 @@ OF_THE_WORKER = [  # each stage's boundary: point, before or after, at most how 
     ("rag_api.services.reaper:Reaper._remove", "after", 1),
 ]
 OF_ITS_START = [
-    ("rag_api.services.reconciler:Reconciler._words", "before", 1),
-    ("rag_api.services.reconciler:Reconciler._words", "after", 1),
-    ("rag_api.services.reconciler:Reconciler._difference", "after", 1),
+    ("rag_api.services.reconciler:Reconciler._mend_words", "before", 1),
+    ("rag_api.services.reconciler:Reconciler._mend_words", "after", 1),
+    ("rag_api.services.reconciler:Reconciler._mend_vectors", "after", 1),
     ("rag_api.services.reconciler:Reconciler._is_sound", "after", 1),
 ]
 OF_THE_API = [

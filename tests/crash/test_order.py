@@ -18,6 +18,8 @@ from rag_api.backends.lexical import TantivyIndex
 from rag_api.db import documents, indexes
 from rag_api.db.database import Database, migrate
 from rag_api.db.rows import CollectionRow
+from rag_api.errors import VectorStoreBroken, VectorStoreUnavailable
+from rag_api.services import reconciler as module
 from rag_api.services.indexing import CatalogueSink
 from rag_api.services.reaper import Reaper
 from rag_api.services.reconciler import Drift, Reconciler
@@ -39,6 +41,12 @@ class Store(MemoryVectorStore):
         self.dies_at = ""
         self.meanwhile: Callable[[], Awaitable[Any]] | None = None
         self.upserts = 0
+        self.is_unreadable = False
+
+    async def nearest(self, index: str, vectors: Vectors) -> list[float]:
+        if self.is_unreadable:
+            raise VectorStoreBroken("nothing found on disk")
+        return await super().nearest(index, vectors)
 
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
         self.upserts += 1
@@ -226,8 +234,96 @@ async def test_words_that_only_one_of_the_two_knows_of_are_mended(
     await words.write(index, embedded(unknown, ["the gannet is gone", "and gone"]))
     await words.commit(index)
     assert await words.ids(index) == {key.chunk_id(0), unknown.chunk_id(0), unknown.chunk_id(1)}
-    reconciler = Reconciler(db, store, words)
+    reconciler = Reconciler(db, store, words, sink.turn)
     assert await reconciler.reconcile() == [Drift(index, words_extra=2, words_missing=1)]
     assert await words.ids(index) == {key.chunk_id(0), key.chunk_id(1)}
     assert {one.chunk_id for one in await words.search(index, "gannet", top_k=9)} == await words.ids(index)
     assert await reconciler.reconcile() == [Drift(index)]
+
+
+async def test_what_is_on_its_way_is_not_mended(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    begun, compared = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await compared.wait()
+
+    store.meanwhile = wait
+    indexing = asyncio.create_task(sink.index(embedded(key, TEXTS)))
+    await begun.wait()
+    reconciling = asyncio.create_task(Reconciler(db, store, words, sink.turn).reconcile())
+    done, _ = await asyncio.wait([reconciling], timeout=0.3)
+    assert not done
+    compared.set()
+    await indexing
+    assert await reconciling == [Drift(key.generation_id)]
+    assert store.upserts == words.writes == 1
+
+
+async def test_what_is_taken_back_meanwhile_is_not_missing(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    compared = asyncio.Event()
+
+    async def give_up() -> None:
+        await fail(db, key)
+        await compared.wait()
+
+    store.meanwhile = give_up
+    indexing = asyncio.create_task(sink.index(embedded(key, TEXTS)))
+    reconciling = asyncio.create_task(Reconciler(db, store, words, sink.turn).reconcile())
+    await asyncio.wait([reconciling], timeout=0.3)
+    compared.set()
+    await indexing
+    assert await reconciling == [Drift(key.generation_id)]
+    assert await kept(db, store, words, key) == NOTHING
+
+
+async def test_an_index_that_can_not_be_read_while_it_is_written_to_is_not_broken(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    async with sink.turn:
+        store.is_unreadable = True
+        reconciling = asyncio.create_task(Reconciler(db, store, words, sink.turn).reconcile())
+        done, _ = await asyncio.wait([reconciling], timeout=0.3)
+        assert not done
+        store.is_unreadable = False
+    assert await reconciling == [Drift(key.generation_id)]
+    store.is_unreadable = True
+    [drift] = await Reconciler(db, store, words, sink.turn).reconcile()
+    assert drift.rebuilt
+
+
+async def test_those_who_wait_for_what_is_to_be_mended_are_not_waited_for(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    collection: CollectionRow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TURN_S", 0.2)
+    old, new = [key_of(collection, await accept(db, collection, name)) for name in ("a.txt", "b.txt")]
+    await sink.index(embedded(old, TEXTS))
+    await store.delete(old.generation_id, [old.chunk_id(0)])
+    refused = asyncio.Event()
+
+    async def refuse_unless_mended() -> None:
+        if not await store.present(old.generation_id, [old.chunk_id(0)]) and not refused.is_set():
+            refused.set()
+            raise VectorStoreUnavailable("there is something to be mended")
+
+    store.meanwhile = refuse_unless_mended
+    indexing = asyncio.create_task(sink.index(embedded(new, TEXTS)))
+    await refused.wait()
+    [drift] = await Reconciler(db, store, words, sink.turn).reconcile()
+    assert drift.vectors_missing >= 1 and not drift.rebuilt
+    await indexing
+    for key in (old, new):
+        assert await kept(db, store, words, key) == [{key.chunk_id(0), key.chunk_id(1)}] * 3
