@@ -60,7 +60,7 @@ def attend(x: Tensor, runs: list[Run], heads: int, in_range: bool) -> tuple[Tens
         split = windows.view([count, window, 3, heads, size]).permute([2, 0, 3, 1, 4])
         if run.is_short:
             split = split.float()
-        query, key, value = split.reshape([3, count * heads, window, size]).unbind(0)
+        query, key, value = split.contiguous().view([3, count * heads, window, size]).unbind(0)
         scores = torch.bmm(query, key.transpose(1, 2))
         if window > length:
             scores[:, :, length:] = float("-inf")

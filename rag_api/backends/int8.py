@@ -80,8 +80,9 @@ def int8_layer(
     few_up = Linear.of((up[few], up_bias[few]), torch.bfloat16, rows=rows)
     few_down = Linear.of((down[:, few], torch.zeros_like(down_bias)), torch.bfloat16, rows=rows)
     others = (down * (steps["down"] > 0)).float()
+    one = torch.ones(1)
     with warnings.catch_warnings(action="ignore"):
-        _bytes(up_bias, torch.ones_like(up_bias))  # which says once in a process that a later torch will not have it
+        _bytes(one, one, torch.empty(1))  # which says once in a process that a later torch will not have it
     return Int8Layer(
         query_key_value=_int8(matrices["query_key_value"], steps["query_key_value"], rows=rows),
         attended=_int8(matrices["attended"], steps["attended"], rows=rows),
@@ -107,12 +108,13 @@ def _int8(matrix: Matrix, steps: Tensor, *, rows: int) -> Int8:
 def through(x: Tensor, layers: list[Int8Layer], runs: list[Run], heads: int, in_range: bool) -> tuple[Tensor, Tensor]:
     """See `linear.Layers`."""
     sums = torch.zeros([])
+    scratch = torch.empty(x.shape, dtype=torch.float32)  # one for all, which stays in the processor's cache
     for layer in layers:
-        context, total = attend(_bf16(x, layer.query_key_value), runs, heads, in_range)
+        context, total = attend(_bf16(x, layer.query_key_value, scratch), runs, heads, in_range)
         sums = sums + total
-        x = _normed(_plus(_bytes(context, layer.attended.steps), layer.attended, x), layer.attended_norm)
+        x = _normed(_plus(_bytes(context, layer.attended.steps, scratch), layer.attended, x), layer.attended_norm)
         few = _few_plus(x, layer)
-        x = _normed(_plus(_gelu(x, layer), layer.down, few, layer.step, layer.zero), layer.norm)
+        x = _normed(_plus(_gelu(x, layer, scratch), layer.down, few, layer.step, layer.zero), layer.norm)
     return x, sums
 
 
@@ -129,23 +131,29 @@ def compiled() -> Through:
     return made
 
 
-def _bytes(x: Tensor, steps: Tensor, zero: int = ZERO) -> Tensor:
-    """The nearest integers plus `ZERO`, cut to a byte."""
-    return torch.int_repr(torch.quantize_per_tensor(torch.mul(x, steps), 1.0, zero, torch.quint8))
+def _bytes(x: Tensor, steps: Tensor, scratch: Tensor, zero: int = ZERO) -> Tensor:
+    """The nearest integers plus `ZERO`, cut to a byte, by way of fp32 in `scratch`. They are read where they lie:
+    `int_repr` would copy them, which takes longer than all that comes before."""
+    scratch.copy_(x).mul_(steps)
+    quantized = torch.quantize_per_tensor(scratch, 1.0, zero, torch.quint8)
+    found = torch.empty([0], dtype=torch.uint8)
+    found.set_(quantized, 0, quantized.size(), quantized.stride())  # type: ignore[call-overload]
+    return found
 
 
-def _bf16(x: Tensor, m: Int8, zero: int = ZERO) -> Tensor:
+def _bf16(x: Tensor, m: Int8, scratch: Tensor, zero: int = ZERO) -> Tensor:
+    given = _bytes(x, m.steps, scratch)
     y: Tensor = _onednn.qlinear_pointwise(
-        _bytes(x, m.steps), 1.0, zero, m.weight, m.scales, m.zeros, m.bias, 1.0, 0, torch.bfloat16, "none", [], "none"
+        given, 1.0, zero, m.weight, m.scales, m.zeros, m.bias, 1.0, 0, torch.bfloat16, "none", [], "none"
     )
     return y
 
 
-def _gelu(x: Tensor, layer: Int8Layer, zero: int = ZERO) -> Tensor:
+def _gelu(x: Tensor, layer: Int8Layer, scratch: Tensor, zero: int = ZERO) -> Tensor:
     """In bytes, of what comes out of the wide matrix."""
     m = layer.up
     y: Tensor = _onednn.qlinear_pointwise(
-        _bytes(x, m.steps), 1.0, zero, m.weight, m.scales, m.zeros, m.bias,
+        _bytes(x, m.steps, scratch), 1.0, zero, m.weight, m.scales, m.zeros, m.bias,
         layer.step, layer.zero, torch.uint8, "gelu", [], "none",
     )  # fmt: skip
     return y
