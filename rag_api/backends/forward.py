@@ -93,5 +93,5 @@ def fill_bins(lengths: Sequence[int]) -> list[list[int]]:
 def _rows(tokens: int) -> int:
     """Rows of the matrix for so many tokens: few different numbers, as each wants kernels of its own, but for those of
     questions, which would pay for rows that are not used."""
-    step = 4 if tokens <= 32 else 8 if tokens <= 64 else 16 if tokens <= MANY else 64
+    step = 4 if tokens <= 32 else 8 if tokens <= 64 else 16 if tokens <= MANY else 32
     return -(-tokens // step) * step
