@@ -106,7 +106,7 @@ class Scoping:
         neighbours = min(neighbours, MOST_NEIGHBOURS)
         while True:
             found = await self._store.query(index, vector, top_k=neighbours)
-            passing = [scored for scored in found if scored.chunk_id.partition(":")[0] in scope.among]
+            passing = [scored for scored in found if _passes(scope, scored.chunk_id)]
             if len(passing) >= min(top_k, scope.among.chunks):
                 return passing[:top_k]
             exact = await self._exact(scope, vector, top_k)
@@ -145,3 +145,10 @@ class Scoping:
             read = [Scored(chunk_id, float(vectors[i] @ vector)) for i, chunk_id in enumerate(ids)]
             found = sorted([*found, *read], key=lambda scored: -scored.score)[:top_k]
         return found
+
+
+def _passes(scope: Scope, chunk_id: str) -> bool:
+    """What the vector index still has of a version before would count for a chunk that it does not find."""
+    assert scope.among is not None and scope.mirror
+    document_id, version, _ = chunk_id.rsplit(":", 2)
+    return document_id in scope.among and scope.mirror.versions.get(document_id) == int(version)

@@ -182,12 +182,14 @@ class PartlyBlindStore(CountingStore):
         return [one for one in found if one.chunk_id not in self.unseen][:top_k]
 
 
+@pytest.mark.parametrize("again", [0, 6])
 async def test_chunks_that_the_vector_index_does_not_find_are_among_those_of_a_filter(
-    tmp_path: Path, empty_catalogue: Path
+    tmp_path: Path, empty_catalogue: Path, again: int
 ) -> None:
+    """Also where it still has chunks of a version before in their place."""
     store = PartlyBlindStore()
     async with opened(tmp_path, empty_catalogue, exact_below=0, store=store) as (known, mirrors, scoping):
-        for i in range(20):
+        for i in [*range(20), *range(again)]:
             await known.publish(f"{i}", {"even": i % 2 == 0}, count=1)
         wanted = parse_filter({"even": True})
         expected = known.nearest(QUESTION, known.passing(wanted, None), 50)
