@@ -134,8 +134,9 @@ class _Reading:
 
     def _take(self, chunk: Mapping[str, Any], field: str, texts: list[str], thoughts: list[str]) -> None:
         """Raises LanguageModelBroken for what is no part of a chat completion."""
-        for choice in self._made_of(list, chunk.get("choices")):
-            said = self._made_of(dict, self._made_of(dict, choice).get(field))
+        for found in self._made_of(list, chunk.get("choices")):
+            choice = self._made_of(dict, found)
+            said = self._made_of(dict, choice.get(field))
             if content := said.get("content") or said.get("refusal"):
                 texts.append(self._made_of(str, content))
             if thought := said.get("reasoning_content") or said.get("reasoning"):

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag_api.errors import LanguageModelError
@@ -39,6 +39,7 @@ async def hear(make: Any, answered: Any) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(EVENTS)
+@example([{"choices": [None]}])
 @pytest.mark.parametrize("make", MODELS)
 async def test_json_of_any_shape_in_a_stream(make: Any, events: list[Any]) -> None:
     await hear(make, reply(*(f"data: {json.dumps(event)}\n\n".encode() for event in events)))
