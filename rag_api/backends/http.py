@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
 import httpx
@@ -91,9 +91,19 @@ def open_client(base_url: str, *, timeout: httpx.Timeout | float, api_key: str =
     hundreds of streams."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     unlimited = httpx.Limits(max_connections=0, keepalive_expiry=KEPT_S)  # aiohttp reads 0 as no limit
-    return httpx.AsyncClient(
-        base_url=base_url, timeout=timeout, headers=headers, transport=_Transport(limits=unlimited)
-    )
+    return _Client(base_url=base_url, timeout=timeout, headers=headers, transport=_Transport(limits=unlimited))
+
+
+class _Client(httpx.AsyncClient):
+    """What streams goes straight to the transport: cookies, redirects and authentication in turns, which no language
+    model asks for, take as long as the request itself. A name in the address is left to httpx."""
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **how: Any) -> httpx.Response:
+        if not stream or self.is_closed or request.url.userinfo:
+            return await super().send(request, stream=stream, **how)
+        response = await self._transport.handle_async_request(request)
+        response.request = request
+        return response
 
 
 class Arriving(Protocol):
@@ -176,6 +186,8 @@ class _Transport(AiohttpTransport):
         return await self._send(request)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        if request.url.userinfo:  # httpx has made a header of it by now, and aiohttp would want to make another
+            request.url = request.url.copy_with(userinfo=b"")
         response = await super().handle_async_request(request)
         stream = cast(AiohttpResponseStream, response.stream)
         response.extensions[ARRIVING] = _Content(stream)

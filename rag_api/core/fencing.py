@@ -8,11 +8,12 @@ from markupsafe import escape
 ATTRIBUTE_CHARS = 200
 # What shows nothing and carries letters for models: tags, direction marks, joiners of width zero, variation selectors
 # that follow one another or choose none of emoji's. U+200C and U+200D stay: scripts and emoji mean something by them.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-    "|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]+"
+_HIDDEN_CHARS = (
+    "\x00-\x08\x0b-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+_HIDDEN = re.compile(f"[{_HIDDEN_CHARS}]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]+")
+_MAY_BE_HIDDEN = re.compile(f"[{_HIDDEN_CHARS}\ufe0e\ufe0f]")  # one set of characters is looked for four times as fast
 # the templates' own marks, and those of the chat templates of models
 _MARK = re.compile(
     r"<(?=\s*/?\s*(?:passage|conversation|sentence)\b|[|｜]|/?(?:s|bos|eos|start_of_turn|end_of_turn)>|</?SYS>>)"
@@ -23,7 +24,7 @@ _DEFUSED = {"<": "&lt;", "[": "&#91;"}
 
 
 def without_hidden(text: str) -> str:
-    return _HIDDEN.sub("", text)
+    return _HIDDEN.sub("", text) if _MAY_BE_HIDDEN.search(text) else text
 
 
 def blanked(text: str) -> str:

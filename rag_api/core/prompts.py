@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -83,6 +83,20 @@ class Prompt:
             self.said.let_go()
 
 
+_FIELDS: Mapping[type, frozenset[str]] = {
+    kind: frozenset(field.name for field in fields(kind)) for kind in (Passage, IndexedChunk, PastTurn)
+}
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The fields of what templates are given are theirs to read, without the sandbox's look at each."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if attribute in _FIELDS.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
 def version_of(text: str) -> str:
     """The first 12 hexadecimal digits of its SHA-256: another text, another version."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -95,7 +109,7 @@ class Prompts:
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment = _Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         environment.filters |= {"fenced": fenced, "attribute": attribute}
         environment.globals.clear()  # such as `range`: then they are variables that no template may use
         self.sources = {name: text for name, text in sources.items() if name in ALL_TEMPLATES}

@@ -87,6 +87,7 @@ class Streaming:
 
     url: str = ""
     connections: int = 0
+    heads: list[bytes] = field(default_factory=list)
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     was_left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -95,6 +96,7 @@ class Streaming:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
                 writer.write(HEAD + BODY[0])
                 await reader.readexactly(length)
@@ -140,6 +142,15 @@ async def test_a_reply_that_was_read_to_its_end_gives_its_connection_back() -> N
             await body.close()
             assert found == b"onetwo"
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("named", ["", "me:secret@"])
+async def test_who_asks_is_said_if_the_address_names_it(named: str) -> None:
+    async with streaming() as server:
+        server.goes_on.set()
+        async with open_client(server.url.replace("//", f"//{named}"), timeout=LIMIT_S) as client:
+            await (await begun(client, b"xxxx")).close()
+    assert (b"authorization: Basic bWU6c2VjcmV0\r\n" in server.heads[0]) == bool(named)
 
 
 @pytest.mark.parametrize("content", [b"xxxx", never_whole()], ids=["sent", "on its way"])
