@@ -16,11 +16,11 @@ import tantivy
 from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_words import open_index, query_terms, words_query
 from rag_api.core.hits import Scored
-from rag_api.inline import Inline
 
 NAMED_DOCUMENTS = 100  # that a query looks up by name; more are looked for among all that have the words
 REPLACING_S = 0.02
 FEW_CHUNKS = 20_000
+LONG_S, WHILE_S = 0.02, 1.0
 
 _Stamp: TypeAlias = tuple[int, int, int]  # of the list of segments: each is a file of its own
 
@@ -49,7 +49,7 @@ class LexicalReading:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._opened: dict[str, _Opened] = {}
-        self._inline = Inline()
+        self._none_short_before = 0.0
 
     def forget(self, index: str) -> None:
         self._opened.pop(index, None)
@@ -58,16 +58,20 @@ class LexicalReading:
         self, index: str, text: str, top_k: int, documents: Collection[str] | None
     ) -> list[Scored] | None:
         """None where that may take long, or something has to be opened first."""
+        began = time.monotonic()
         opened = self._opened.get(index)
-        if opened is None or opened.ids is None or not self._inline.is_on:
+        if opened is None or opened.ids is None or began < self._none_short_before:
             return None
         if documents is not None and len(documents) > NAMED_DOCUMENTS:
             return None
-        with self._inline.timed():
-            searcher = opened.reader.searcher()  # before the look: of what is opened, or of something newer that shows
-            if self._changed(index) != opened.changed:
-                return None
+        searcher = opened.reader.searcher()  # before the look: of what is opened, or of something newer that shows
+        if self._changed(index) != opened.changed:
+            return None
+        try:
             return _search(_View(opened.reader.schema, searcher, opened.ids), text, top_k, documents)
+        finally:
+            if time.monotonic() > began + LONG_S:
+                self._none_short_before = time.monotonic() + WHILE_S
 
     def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
         opened = self._open(index)

@@ -4,10 +4,11 @@ A trip costs some 0.1 ms and the interpreter's lock twice. A driver that makes o
 more on them than SQLite spends on the query. Functions that are asked for in one turn of the loop go together: a
 hundred questions at once make a few trips, and one that is alone waits for nobody. Who looks up a few rows by their
 keys makes no trip at all, as two threads that share the interpreter's lock cost more than the rows: `glance` reads in
-the loop. Where such reads take long, or somebody holds the file's lock, they make trips like others for a while.
+the loop. When that took long, or somebody holds the file's lock, such reads make trips like others for a while.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,13 +19,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from rag_api.db.connections import Glances, Local, Remote, engine
-from rag_api.inline import Inline
 
 T = TypeVar("T")
 READERS = 8
 READS_A_TRIP = 25
 TURN_S = 30
 TRUNCATE_S = 60
+LONG_S, WHILE_S = 0.02, 1.0
 CACHE_KB = 8_000  # of pages, for each of ten connections
 
 
@@ -36,7 +37,7 @@ class Sqlite:
         self._readers = _Side(engine(file, cache_kb, size=READERS, begin="BEGIN"), asyncio.Semaphore(READERS))
         self._writers = _Side(engine(file, cache_kb, size=1, begin="BEGIN IMMEDIATE"), asyncio.Semaphore(1))
         self._glances = Glances(engine(file, cache_kb, size=1, begin="", busy_s=0))
-        self._inline = Inline()
+        self._no_glance_before = 0.0
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="catalogue")
         self._asked: list[_Read] = []
         self._reading: set[asyncio.Task[None]] = set()
@@ -67,12 +68,16 @@ class Sqlite:
             return await self._trip(_whole, self._writers.engine, function, args, kwargs)
 
     async def glance(self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, kwargs: Any) -> T:
-        if self._inline.is_on:
+        began = time.monotonic()
+        if began >= self._no_glance_before:
             try:
-                with self._inline.timed(), self._glances.snapshot() as connection:
+                with self._glances.snapshot() as connection:
                     return _done(function, connection, args, kwargs)
             except sa.exc.OperationalError:  # locked; whatever else it is, the trip meets it again
-                self._inline.switch_off()
+                self._no_glance_before = began + WHILE_S
+            finally:
+                if time.monotonic() - began > LONG_S:
+                    self._no_glance_before = time.monotonic() + WHILE_S
         return await self.run(function, args, kwargs, is_write=False)
 
     def _read(self) -> None:

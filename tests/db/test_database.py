@@ -12,8 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from rag_api import inline
-from rag_api.db import collections
+from rag_api.db import collections, sqlite
 from rag_api.db.database import MIGRATIONS, Connection, Database, migrate, newest_revision
 from rag_api.errors import CollectionExists, CollectionNotFound
 
@@ -127,20 +126,19 @@ async def test_a_glance_sees_what_was_changed_before_and_tells_what_is_wrong(db:
 async def test_a_glance_at_a_file_is_a_trip_for_a_while_after_one_that_took_long(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inline, "WHILE_S", 0.3)
-    monkeypatch.setattr(inline, "LONG_S", 60.0)
+    monkeypatch.setattr(sqlite, "WHILE_S", 0.3)
+    monkeypatch.setattr(sqlite, "LONG_S", 60.0)
     for _ in range(3):
         assert await db.glance(in_which_thread) is threading.main_thread()
-    monkeypatch.setattr(inline, "LONG_S", 0.0)
-    for _ in range(2):
-        assert await db.glance(in_which_thread) is threading.main_thread()
+    monkeypatch.setattr(sqlite, "LONG_S", 0.0)
+    assert await db.glance(in_which_thread) is threading.main_thread()
     assert await db.glance(in_which_thread) is not threading.main_thread()
     await asyncio.sleep(0.4)
     assert await db.glance(in_which_thread) is threading.main_thread()
 
 
 async def test_a_glance_at_a_file_that_is_locked_is_a_trip(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inline, "LONG_S", 60.0)
+    monkeypatch.setattr(sqlite, "LONG_S", 60.0)
     asked: list[bool] = []
 
     async def locked_at_first(rows: Connection) -> int:
