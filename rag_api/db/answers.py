@@ -6,16 +6,18 @@ from functools import cache, partial
 from typing import Any, get_args, get_type_hints
 
 import orjson
-from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, or_, select, update
 
 from rag_api.core.events import EVENTS, Event, Failed, Retrieved, Started, documents_in, is_end
 from rag_api.core.hits import IndexedChunk, Passage
 from rag_api.db import usage
 from rag_api.db.answer_tables import batches, feedback, runs, shown
 from rag_api.db.database import Connection, now
+from rag_api.db.prepared import prepared
 
 RUNNING, OVER, REDACTED, EXPIRED, DROPPED = "running", "over", "redacted", "expired", "dropped"
-IDS_A_QUERY = 300
+IDS_A_QUERY = 256
+_STATES = prepared(select(runs.c.answer_id, runs.c.state).where(runs.c.answer_id.in_(bindparam("ids", expanding=True))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ async def append(db: Connection, written: Sequence[Batch]) -> None:
     ids = list({batch.answer_id for batch in written})
     alive: set[str] = set()
     for at in range(0, len(ids), IDS_A_QUERY):
-        query = select(runs.c.answer_id, runs.c.state).where(runs.c.answer_id.in_(ids[at : at + IDS_A_QUERY]))
-        alive.update(row.answer_id for row in await db.execute(query) if row.state in (RUNNING, OVER))
+        states = await db.execute(_STATES, {"ids": ids[at : at + IDS_A_QUERY]})
+        alive.update(row.answer_id for row in states if row.state in (RUNNING, OVER))
     kept = [batch for batch in written if batch.answer_id in alive]
     if not kept:
         return

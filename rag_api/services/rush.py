@@ -35,12 +35,22 @@ class Rush:
         """The newcomers of this moment are through, or have been waited for long enough, or are few."""
         if len(self._open) < MANY:
             return
-        through = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        through = loop.create_future()
         self._waiting.append((self._next, through))
-        await asyncio.wait([through], timeout=MOST_S)
+        limit = loop.call_later(MOST_S, _tell, through)
+        try:
+            await through
+        finally:
+            limit.cancel()
 
     def _let_go(self) -> None:
         oldest = next(iter(self._open)) if len(self._open) >= MANY else self._next
         while self._waiting and self._waiting[0][0] <= oldest:
             _, through = self._waiting.popleft()
-            through.set_result(None)
+            _tell(through)
+
+
+def _tell(through: asyncio.Future[None]) -> None:
+    if not through.done():
+        through.set_result(None)

@@ -17,31 +17,31 @@ from rag_api.db.database import Database
 
 
 class Asked:
-    """Statements as they go to the driver."""
+    """Statements as SQLite has them, with their values."""
 
     def __init__(self) -> None:
-        self._statements: list[tuple[str, Any]] = []
+        self._statements: list[str] = []
 
-    def note(self, _connection: Any, _cursor: Any, sql: str, values: Any, _context: Any, is_many: bool) -> None:
-        self._statements.append((sql, values[0] if is_many else values))
+    def listen(self, connection: sqlite3.Connection, _: Any) -> None:
+        connection.set_trace_callback(self._statements.append)
 
     def plans(self, file: Path, word: str) -> list[str]:
         """Of all that begin with `word`, by the tables and indexes that they read."""
         with closing(sqlite3.connect(file)) as connection:
             return [
                 str(row[3])
-                for sql, values in self._statements
+                for sql in self._statements
                 if sql.startswith(word)
-                for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+                for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")
             ]
 
 
 @pytest.fixture
 def asked() -> Iterator[Asked]:
     found = Asked()
-    event.listen(sa.Engine, "before_cursor_execute", found.note)
+    event.listen(sa.pool.Pool, "connect", found.listen)
     yield found
-    event.remove(sa.Engine, "before_cursor_execute", found.note)
+    event.remove(sa.pool.Pool, "connect", found.listen)
 
 
 async def test_the_log_of_answers_looks_its_runs_up_by_their_keys(tmp_path: Path, asked: Asked) -> None:
