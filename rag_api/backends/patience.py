@@ -18,14 +18,17 @@ class Patience:
         self._due = due
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = 0.0
-        self._waiting: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._is_waiting = False
         self._cancelling = 0
         self._is_over = False
 
     def __enter__(self) -> None:
-        self._waiting = task = asyncio.current_task()
-        assert task
-        self._cancelling = task.cancelling()
+        if self._task is None:
+            self._task = asyncio.current_task()
+            assert self._task
+        self._is_waiting = True
+        self._cancelling = self._task.cancelling()
         if self._timer is None or self._due() < self._looks_at:  # the moment may have been brought forward
             self.end()
             self._look()
@@ -33,12 +36,12 @@ class Patience:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._waiting = self._waiting, None
+        self._is_waiting = False
         if not self._is_over:
             return
         self._is_over = False
-        assert task
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        assert self._task
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def end(self) -> None:
@@ -52,6 +55,6 @@ class Patience:
         left_s = self._looks_at - time.monotonic()
         if left_s > 0:
             self._timer = asyncio.get_running_loop().call_later(left_s, self._look)
-        elif self._waiting:
+        elif self._is_waiting and self._task:
             self._is_over = True
-            self._waiting.cancel()
+            self._task.cancel()

@@ -65,24 +65,24 @@ LETTER = 0.5  # what a letter of its own is worth beside a word of its own
 LEAST = 0.5
 SIGNS_A_WORD = 5  # Latin letters that one of another script outweighs: names are often written in them
 _SHARED = Counter(word for words in _COMMON.values() for word in set(words.split()))
-_WORTH = {language: {word: 1 / _SHARED[word] for word in words.split()} for language, words in _COMMON.items()}
+_SPEAKERS = {word: [language for language in _COMMON if word in _COMMON[language].split()] for word in _SHARED}
 
 
 def guess_language(text: str) -> str:
     """One of LANGUAGES; English where nothing tells."""
     folded = text.casefold()
-    letters = sum(character.isalpha() for character in folded)
+    characters = set(folded)
     for language, script in _SCRIPTS:
-        found = len(script.findall(folded))
-        if found and (language == "ja" or found * SIGNS_A_WORD > letters):
-            return DEFAULT if language == "ru" and _NOT_RUSSIAN & set(folded) else language
-    if _FOREIGN & set(folded):
+        found = 0 if folded.isascii() else len(script.findall(folded))
+        if found and (language == "ja" or found * SIGNS_A_WORD > sum(map(str.isalpha, folded))):
+            return DEFAULT if language == "ru" and _NOT_RUSSIAN & characters else language
+    if _FOREIGN & characters:
         return DEFAULT
-    words = _WORD.findall(folded)
-    scores = {
-        language: sum(worth.get(word, 0.0) for word in words)
-        + LETTER * len(set(_LETTERS.get(language, "")) & set(folded))
-        for language, worth in _WORTH.items()
-    }
+    scores = dict.fromkeys(_COMMON, 0.0)
+    for word in _WORD.findall(folded):
+        for language in _SPEAKERS.get(word, ()):
+            scores[language] += 1 / _SHARED[word]
+    for language, letters in _LETTERS.items():
+        scores[language] += LETTER * len(characters.intersection(letters))
     best = max(scores, key=lambda language: (scores[language], language == DEFAULT))
     return best if scores[best] >= LEAST else DEFAULT

@@ -36,6 +36,8 @@ def gaps(group: Sequence[Hit]) -> list[tuple[int, int]]:
 def join(group: Sequence[Hit], between: Mapping[tuple[int, int], str]) -> Hit:
     """One hit for the group, with the best one's id, rank and scores, whose text is the document's from the first chunk
     to the last. `between`: the text of each gap."""
+    if len(group) == 1:
+        return group[0]
     best = min(group, key=lambda hit: hit.rank)
     first = group[0].chunk
     text, end = first.text, first.end
