@@ -34,7 +34,7 @@ class ChromaStore:
         self._client = client
         self._ef_search = ef_search
         self._ids: dict[str, str] = {}
-        self._queries: dict[str, SharedCalls[tuple[Vectors, int], list[Scored]]] = {}
+        self._queries: dict[str, SharedCalls[tuple[Vectors, int], Sequence[Scored]]] = {}
         self._writing = asyncio.Lock()
 
     async def upsert(self, index: str, ids: Sequence[str], vectors: Vectors, *, are_new: bool = False) -> None:
@@ -44,13 +44,13 @@ class ChromaStore:
                 embeddings = np.ascontiguousarray(vectors[rows], dtype=np.float32)
                 await self._call(index, "upsert", {"ids": list(ids[rows]), "embeddings": embeddings}, create=True)
 
-    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         if index not in self._queries:
             ask = partial(self._query, index)
             self._queries[index] = SharedCalls(ask, most=QUERIES_A_CALL, few=FEW_QUERIES, lanes=2)
         return await self._queries[index].ask((vector, top_k))
 
-    async def _query(self, index: str, queries: Sequence[tuple[Vectors, int]]) -> Sequence[list[Scored]]:
+    async def _query(self, index: str, queries: Sequence[tuple[Vectors, int]]) -> Sequence[Sequence[Scored]]:
         body = {
             "query_embeddings": np.stack([vector for vector, _ in queries]),
             "n_results": max(top_k for _, top_k in queries),

@@ -63,14 +63,14 @@ class TantivyIndex:
 
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
-    ) -> list[Scored]:
+    ) -> Sequence[Scored]:
         with self._told():
             found = self._reading.search_at_once(index, text, top_k, documents)
         if found is not None:
             return found
         return await self._searches.ask((index, text, top_k, documents))
 
-    async def _search_together(self, asked: Sequence[_Asked]) -> Sequence[list[Scored]]:
+    async def _search_together(self, asked: Sequence[_Asked]) -> Sequence[Sequence[Scored]]:
         return await self._run(lambda: [self._reading.search(*one) for one in asked])
 
     async def delete(self, index: str, ids: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ after one that took long, as when the system had to read the files, none is for 
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -15,7 +15,7 @@ import tantivy
 
 from rag_api.backends.lexical_among import best_among
 from rag_api.backends.lexical_words import open_index, query_terms, words_query
-from rag_api.core.hits import Scored
+from rag_api.core.hits import Scored, ScoredList
 
 NAMED_DOCUMENTS = 100  # that a query looks up by name; more are looked for among all that have the words
 REPLACING_S = 0.02
@@ -56,7 +56,7 @@ class LexicalReading:
 
     def search_at_once(
         self, index: str, text: str, top_k: int, documents: Collection[str] | None
-    ) -> list[Scored] | None:
+    ) -> Sequence[Scored] | None:
         """None where that may take long, or something has to be opened first."""
         began = time.monotonic()
         opened = self._opened.get(index)
@@ -73,7 +73,7 @@ class LexicalReading:
             if time.monotonic() > began + LONG_S:
                 self._none_short_before = time.monotonic() + WHILE_S
 
-    def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+    def search(self, index: str, text: str, top_k: int, documents: Collection[str] | None) -> Sequence[Scored]:
         opened = self._open(index)
         if opened is None:
             return []
@@ -110,7 +110,7 @@ class LexicalReading:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _search(view: _View, text: str, top_k: int, documents: Collection[str] | None) -> list[Scored]:
+def _search(view: _View, text: str, top_k: int, documents: Collection[str] | None) -> Sequence[Scored]:
     schema, searcher, ids = view
     terms = query_terms(text)
     words = words_query(searcher, schema, terms) if terms else None
@@ -126,7 +126,7 @@ def _search(view: _View, text: str, top_k: int, documents: Collection[str] | Non
     else:
         found = best_among(searcher, words.query, documents, top_k=top_k)
     names = [_id(ids, searcher, address) for _, address in found]
-    return Scored.of(names, [score / words.attainable for score, _ in found])
+    return ScoredList(names, [score / words.attainable for score, _ in found])
 
 
 def _id(ids: dict[int, str] | None, searcher: Any, address: Any) -> str:

@@ -39,7 +39,7 @@ class Matrix:
         self._state = _state(file, runs)
         self._owned: tuple[int, Rows] | None = None
         self._shared = SharedCalls(self._nearest, most=QUERIES_A_PASS, few=FEW_QUERIES)
-        self._asked: list[tuple[Query, asyncio.Future[list[Scored]]]] = []
+        self._asked: list[tuple[Query, asyncio.Future[Sequence[Scored]]]] = []
         self.changes = 0
 
     @classmethod
@@ -135,7 +135,7 @@ class Matrix:
         found[at != NOBODY] = state.records[at[at != NOBODY], HEAD_FLOATS:]
         return found
 
-    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> list[Scored]:
+    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> Sequence[Scored]:
         """The chunks with the highest scalar products, best first, of the documents that a mask lets pass."""
         state = self._state
         owners = np.where(state.owners < len(mask), state.owners, NOBODY)  # some came after the mask was made
@@ -143,13 +143,13 @@ class Matrix:
         [found] = await asyncio.to_thread(lambda: best_of(state, Rows.of(state, slots), [(vector, top_k)]))
         return found
 
-    async def nearest(self, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def nearest(self, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         """The same of all documents that have a number. Of few rows for all who ask in one turn of the loop, else in a
         thread for all who wait."""
         if self._file.length > ROWS_AT_ONCE:
             return await self._shared.ask((vector, top_k))
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[Scored]] = loop.create_future()
+        answer: asyncio.Future[Sequence[Scored]] = loop.create_future()
         self._asked.append(((vector, top_k), answer))
         if len(self._asked) == 1:
             loop.call_soon(self._answer, loop)
@@ -169,7 +169,7 @@ class Matrix:
         for (_, answer), scored in zip(asked, found, strict=True):
             answer.set_result(scored)
 
-    async def _nearest(self, queries: Sequence[Query]) -> list[list[Scored]]:
+    async def _nearest(self, queries: Sequence[Query]) -> list[Sequence[Scored]]:
         return await asyncio.to_thread(best_of, self._state, self._all(), queries)
 
     def _all(self) -> Rows:

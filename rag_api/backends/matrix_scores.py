@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ingest.ports import Vectors
 from rag_api.backends.matrix_file import HEAD_FLOATS
-from rag_api.core.hits import Scored
+from rag_api.core.hits import Scored, ScoredList
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Query: TypeAlias = tuple[Vectors, int]  # a vector, and how many chunks are wanted
@@ -55,11 +55,11 @@ class Rows:
         return len(self.rows) > DENSE * (self.high - self.low)
 
 
-def best_of(state: State, among: Rows, queries: Sequence[Query]) -> list[list[Scored]]:
+def best_of(state: State, among: Rows, queries: Sequence[Query]) -> list[Sequence[Scored]]:
     if not len(among.rows) or not queries:
         return [[] for _ in queries]
     every = _scores(state.records, among, np.stack([vector for vector, _ in queries], axis=1, dtype=np.float32))
-    found: list[list[Scored]] = []
+    found: list[Sequence[Scored]] = []
     for (_, top_k), scores in zip(queries, every.T, strict=True):
         top = np.argpartition(-scores, top_k)[:top_k] if top_k < len(scores) else np.arange(len(scores))
         top = top[np.argsort(-scores[top], kind="stable")]
@@ -67,7 +67,7 @@ def best_of(state: State, among: Rows, queries: Sequence[Query]) -> list[list[Sc
         indexes = top - among.starts[which]
         places = zip(among.slots[which].tolist(), indexes.tolist(), strict=True)
         ids = [f"{state.names[slot]}:{index}" for slot, index in places]
-        found.append(Scored.of(ids, scores[top].tolist()))
+        found.append(ScoredList(ids, scores[top].tolist()))
     return found
 
 

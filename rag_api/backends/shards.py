@@ -105,7 +105,7 @@ class ShardedStore:
         if shards.filled >= self._rows:
             shards.filling, shards.filled = shards.filling + 1, 0
 
-    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         shards = self._shards(index)
         names = list(shards.names)
         if not self._is_to_look(shards):
@@ -115,7 +115,7 @@ class ShardedStore:
             found = _best([found, await self._query(shards.names[len(names) :], vector, top_k)], top_k)
         return found
 
-    async def _query(self, names: Sequence[str], vector: Vectors, top_k: int) -> list[Scored]:
+    async def _query(self, names: Sequence[str], vector: Vectors, top_k: int) -> Sequence[Scored]:
         if len(names) == 1:
             return await self._store.query(names[0], vector, top_k=top_k)
         every = await asyncio.gather(*(self._store.query(name, vector, top_k=top_k) for name in names))
@@ -186,7 +186,7 @@ class ShardedStore:
             shards.take(name)
 
 
-def _best(every: Sequence[Sequence[Scored]], top_k: int) -> list[Scored]:
+def _best(every: Sequence[Sequence[Scored]], top_k: int) -> Sequence[Scored]:
     scores: dict[str, float] = {}
     for found in every:
         for scored in found:

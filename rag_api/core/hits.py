@@ -1,23 +1,51 @@
 """What retrieval gives: hits, and passages as they are numbered in a prompt."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from ingest.documents import Json
 
 
 class Scored(NamedTuple):
-    """A chunk's id with the score that one index gave it; higher is better. A tuple, as each search makes hundreds."""
+    """A chunk's id with the score that one index gave it; higher is better."""
 
     chunk_id: str
     score: float
 
-    @staticmethod
-    def of(chunk_ids: Iterable[str], scores: Iterable[float]) -> "list[Scored]":
-        """One for each pair."""
-        return [*map(partial(tuple.__new__, Scored), zip(chunk_ids, scores, strict=True))]
+
+class ScoredList(Sequence[Scored]):
+    """One `Scored` for each pair, made when it is looked at: each search has hundreds, and looks at few."""
+
+    def __init__(self, chunk_ids: Sequence[str], scores: Sequence[float]) -> None:
+        self._chunk_ids, self._scores = chunk_ids, scores
+
+    def __len__(self) -> int:
+        return len(self._chunk_ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Scored: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "ScoredList": ...
+
+    def __getitem__(self, at: int | slice) -> "Scored | ScoredList":
+        if isinstance(at, slice):
+            return ScoredList(self._chunk_ids[at], self._scores[at])
+        return Scored(self._chunk_ids[at], self._scores[at])
+
+    def __iter__(self) -> Iterator[Scored]:
+        return map(Scored, self._chunk_ids, self._scores)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def pairs(self) -> Iterator[tuple[str, float]]:
+        return zip(self._chunk_ids, self._scores, strict=True)
+
+
+def pairs(scored: Sequence[Scored]) -> Iterable[tuple[str, float]]:
+    return scored.pairs() if isinstance(scored, ScoredList) else scored
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,11 @@ class Matrix(Protocol):
         """Those of the documents in a mask whose vectors are here."""
         ...
 
-    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> list[Scored]:
+    async def best(self, vector: Vectors, mask: Mask, *, top_k: int) -> Sequence[Scored]:
         """The chunks of the documents in the mask with the highest cosines, best first, by their exact vectors."""
         ...
 
-    async def nearest(self, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def nearest(self, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         """The same of all documents that have a number."""
         ...
 

@@ -62,7 +62,7 @@ class VectorStore(Protocol):
         """`are_new`: none of the ids is there yet, so nobody need look."""
         ...
 
-    async def query(self, index: str, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def query(self, index: str, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         """The nearest ids by cosine similarity, best first."""
         ...
 
@@ -124,7 +124,7 @@ class LexicalIndex(Protocol):
 
     async def search(
         self, index: str, text: str, *, top_k: int, documents: Collection[str] | None = None
-    ) -> list[Scored]:
+    ) -> Sequence[Scored]:
         """The best ids by BM25, best first; among the chunks of `documents` only, when given."""
         ...
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import neg
 from typing import Any, overload
 
-from rag_api.core.hits import Scored, Scores
+from rag_api.core.hits import Scored, Scores, pairs
 
 CHUNKS_KNOWN = 16_384  # some 3 MB of their neighbours' ids
 
@@ -55,14 +55,14 @@ def fuse(dense: Sequence[Scored], lexical: Sequence[Scored], *, fusion: Fusion, 
     list with room to spare names has none of the question's words. Weighted sums of calibrated scores: Bruch et al.,
     "An Analysis of Fusion Functions for Hybrid Retrieval", 2023.
     """
-    raw_dense, raw_lexical = dict(dense), dict(lexical)
+    raw_dense, raw_lexical = dict(pairs(dense)), dict(pairs(lexical))
     least_dense = dense[-1].score if dense else fusion.floor
     least_lexical = lexical[-1].score if len(lexical) >= candidates else 0.0
     dense_weight, lexical_weight = fusion.dense_weight / (1 - fusion.floor), 1 - fusion.dense_weight
     unnamed, floor = dense_weight * (least_dense - fusion.floor), fusion.floor
-    sums = {chunk_id: unnamed + lexical_weight * score for chunk_id, score in lexical}
+    sums = {chunk_id: unnamed + lexical_weight * score for chunk_id, score in raw_lexical.items()}
     get, least = raw_lexical.get, least_lexical
-    for chunk_id, score in dense:
+    for chunk_id, score in raw_dense.items():
         sums[chunk_id] = dense_weight * (score - floor) + lexical_weight * get(chunk_id, least)
     if fusion.neighbour_weight:
         _add_neighbours(sums, fusion.neighbour_weight)
@@ -71,7 +71,7 @@ def fuse(dense: Sequence[Scored], lexical: Sequence[Scored], *, fusion: Fusion, 
 
 def only(ranking: Sequence[Scored], *, is_dense: bool) -> Ranking:
     """One ranking as it is."""
-    scores = dict(ranking)
+    scores = dict(pairs(ranking))
     return Ranking(scores, scores if is_dense else {}, {} if is_dense else scores)
 
 

@@ -181,7 +181,7 @@ class Retriever:
 
     async def _dense(
         self, scope: Scope, search: Search, question: Question, candidates: int, watch: Stopwatch
-    ) -> list[Scored]:
+    ) -> Sequence[Scored]:
         if search.mode == "lexical" or scope.generation.fingerprint is None:
             return []
         if not scope.generation.is_whole:
@@ -201,7 +201,7 @@ class Retriever:
         with watch.of("dense"):
             return await self._scoping.nearest(scope, vector, top_k=candidates)
 
-    async def _words(self, scope: Scope, search: Search, candidates: int, watch: Stopwatch) -> list[Scored]:
+    async def _words(self, scope: Scope, search: Search, candidates: int, watch: Stopwatch) -> Sequence[Scored]:
         if search.mode == "dense":
             return []
         with watch.of("lexical"):

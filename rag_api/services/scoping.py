@@ -77,7 +77,7 @@ class Scoping:
         among = mirror.table.passing(wanted) if wanted else None
         return Scope(state, wanted, among, mirror, is_held)
 
-    async def nearest(self, scope: Scope, vector: Vectors, *, top_k: int) -> list[Scored]:
+    async def nearest(self, scope: Scope, vector: Vectors, *, top_k: int) -> Sequence[Scored]:
         """The chunks in the scope that are nearest to a vector, best first; fewer than `top_k` when there are no more.
 
         Raises VectorStoreUnavailable, where they are too many to be scored without it.
@@ -91,7 +91,7 @@ class Scoping:
                 raise
             return exact
 
-    async def _nearest(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored]:
+    async def _nearest(self, scope: Scope, vector: Vectors, top_k: int) -> Sequence[Scored]:
         index = scope.generation.id
         if scope.among is None:
             found = await self._exact(scope, vector, top_k) if scope.mirror else None
@@ -121,7 +121,7 @@ class Scoping:
         """
         return self._mirrors.vectors(scope.generation.id, chunk_ids)
 
-    async def _exact(self, scope: Scope, vector: Vectors, top_k: int) -> list[Scored] | None:
+    async def _exact(self, scope: Scope, vector: Vectors, top_k: int) -> Sequence[Scored] | None:
         """None when too many vectors would have to be read from the catalogue."""
         mirror, wanted = scope.mirror, scope.wanted
         assert mirror
