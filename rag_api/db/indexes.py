@@ -1,5 +1,6 @@
 """What the two indexes are derived from: chunks with their vectors, published or not."""
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from rag_api.db.scopes import SEEN
 from rag_api.db.tables import chunks, documents, indexed, versions
 
 SAME_TEXTS = 20
+_CHUNK_ID = re.compile("(.+):([0-9]{1,18}):([0-9]{1,18})")
 _ADDRESS = (chunks.c.document_id, chunks.c.version, chunks.c.index)
 _KEY = tuple_(*_ADDRESS)
 _CONTENT = tuple(chunks.c[name] for name in ("start", "end", "page", "section", "text", "vector"))
@@ -131,7 +133,9 @@ async def everything(db: Database, generation_id: str, *, limit: int) -> AsyncIt
 
 
 async def some(db: Connection, generation_id: str, chunk_ids: Sequence[str]) -> list[EmbeddedChunk]:
-    parts = [(of, int(version), int(index)) for of, version, index in (id_.rsplit(":", 2) for id_ in chunk_ids)]
+    """Those of the chunks that there are; an index may name others, and what is no chunk's id at all."""
+    named = filter(None, map(_CHUNK_ID.fullmatch, chunk_ids))
+    parts = [(of, int(version), int(index)) for of, version, index in (found.groups() for found in named)]
     found: list[EmbeddedChunk] = []
     for at in range(0, len(parts), IDS_A_QUERY):
         query = (

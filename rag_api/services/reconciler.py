@@ -61,12 +61,14 @@ class Reconciler:
         self._store = store
         self._lexical = lexical
         self._turn = turn
+        self._turn_s = TURN_S  # it is waited for
 
     async def ping(self) -> None:
         await self._store.ping()
 
     async def reconcile(self) -> list[Drift]:
         """Every generation in turn; what was wrong. Raises VectorStoreUnavailable when the store is away."""
+        self._turn_s = TURN_S
         rows = await self._db.ask(generations.alive)
         found = [await self._one(row.id, is_unfinished=not row.is_whole) for row in rows]
         for drift in found:
@@ -96,18 +98,17 @@ class Reconciler:
         if not await self._is_sound(generation_id, known & there):
             return None
         mended, done, total = _Mended(), len(known & there), len(known)
-        is_much = len(known - there) > MUCH  # so many that searches would miss them, which is announced
         for ids in _steps(known ^ there):
-            if is_much:
-                await self._note(generation_id, done + mended.missing, total)
             async with self._settled() as is_alone:
                 extra, missing = await self._differing(self._store, generation_id, ids)
+                if mended.missing + len(missing) > MUCH:  # so many that searches would miss them, which is announced
+                    await self._note(generation_id, done + mended.missing, total)
                 if extra:
                     await self._store.delete(generation_id, extra)
                 await self._upsert(generation_id, missing, are_new=is_alone)
             mended.extra += len(extra)
             mended.missing += len(missing)
-        if is_much:
+        if mended.missing > MUCH:
             await self._note(generation_id, None, None)
         return mended
 
@@ -158,11 +159,13 @@ class Reconciler:
 
     @asynccontextmanager
     async def _settled(self) -> AsyncIterator[bool]:
-        """In the turn of those who write; or without it, if they don't end, as they may wait for what is mended."""
+        """In the turn of those who write; or without it, if they don't end, as they may wait for what is mended: that
+        is found out once."""
         try:
-            async with asyncio.timeout(TURN_S):
+            async with asyncio.timeout(self._turn_s):
                 await self._turn.acquire()
         except TimeoutError:
+            self._turn_s = 0.0
             yield False
             return
         try:

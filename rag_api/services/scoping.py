@@ -150,5 +150,5 @@ class Scoping:
 def _passes(scope: Scope, chunk_id: str) -> bool:
     """What the vector index still has of a version before would count for a chunk that it does not find."""
     assert scope.among is not None and scope.mirror
-    document_id, version, _ = chunk_id.rsplit(":", 2)
-    return document_id in scope.among and scope.mirror.versions.get(document_id) == int(version)
+    document_id, _, version = chunk_id.rpartition(":")[0].rpartition(":")
+    return document_id in scope.among and str(scope.mirror.versions.get(document_id)) == version

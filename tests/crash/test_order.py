@@ -15,7 +15,7 @@ from ingest.documents import VersionKey
 from ingest.ports import EmbeddedChunk, Vectors
 from rag_api.backends.files import FileStore
 from rag_api.backends.lexical import TantivyIndex
-from rag_api.db import documents, indexes
+from rag_api.db import documents, generations, indexes
 from rag_api.db.database import Database, migrate
 from rag_api.db.rows import CollectionRow
 from rag_api.errors import VectorStoreBroken, VectorStoreUnavailable
@@ -241,9 +241,15 @@ async def test_words_that_only_one_of_the_two_knows_of_are_mended(
     assert await reconciler.reconcile() == [Drift(index)]
 
 
-async def test_what_is_on_its_way_is_not_mended(
-    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+async def test_what_is_on_its_way_is_neither_mended_nor_announced(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    collection: CollectionRow,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "MUCH", 1)
     key = key_of(collection, await accept(db, collection, "a.txt"))
     begun, compared = asyncio.Event(), asyncio.Event()
 
@@ -257,10 +263,63 @@ async def test_what_is_on_its_way_is_not_mended(
     reconciling = asyncio.create_task(Reconciler(db, store, words, sink.turn).reconcile())
     done, _ = await asyncio.wait([reconciling], timeout=0.3)
     assert not done
+    assert [row.is_whole for row in await db.ask(generations.alive)] == [True]
     compared.set()
     await indexing
     assert await reconciling == [Drift(key.generation_id)]
     assert store.upserts == words.writes == 1
+
+
+async def test_much_that_is_missing_is_announced_until_it_is_there(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    collection: CollectionRow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MUCH", 1)
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    await store.drop(key.generation_id)
+    announced: list[bool] = []
+
+    async def note() -> None:
+        announced.extend(row.is_whole for row in await db.ask(generations.alive))
+
+    store.meanwhile = note
+    assert await Reconciler(db, store, words, sink.turn).reconcile() == [Drift(key.generation_id, vectors_missing=2)]
+    assert announced == [False]
+    assert [row.is_whole for row in await db.ask(generations.alive)] == [True]
+
+
+@pytest.mark.parametrize("odd", ["odd", "x:y:z", "doc:1:99999999999999999999", "doc:-1:0"])
+async def test_what_is_no_chunk_s_id_is_taken_out_of_the_index(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow, odd: str
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    await store.upsert(key.generation_id, [odd], embedded(key, TEXTS)[0].vector[None])
+    assert await Reconciler(db, store, words, sink.turn).reconcile() == [Drift(key.generation_id, vectors_extra=1)]
+    assert await store.ids(key.generation_id) == {key.chunk_id(0), key.chunk_id(1)}
+
+
+async def test_those_who_do_not_end_are_waited_for_once(
+    db: Database,
+    store: Store,
+    words: Words,
+    sink: CatalogueSink,
+    collection: CollectionRow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TURN_S", 0.5)
+    monkeypatch.setattr(module, "ROWS_A_STEP", 1)
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, [f"gannet {i}" for i in range(20)]))
+    await words.drop(key.generation_id)
+    async with sink.turn, asyncio.timeout(5):
+        [drift] = await Reconciler(db, store, words, sink.turn).reconcile()
+    assert drift.words_missing == 20
 
 
 async def test_what_is_taken_back_meanwhile_is_not_missing(
