@@ -1,6 +1,7 @@
 """What all tests share. In CI a skipped test fails the run, as CI has everything that tests want."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ EVAL = Path(__file__).parent.parent.parent / "shared" / "eval"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start processes come first, so that no tester is alone with a long one at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+def pytest_configure() -> None:
+    """A shell that starts a run in the background has it ignore Ctrl-C, and processes of the tests would, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
