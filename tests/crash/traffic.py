@@ -49,6 +49,7 @@ class Book:
     sent: dict[str, list[Sent]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     known_done: dict[str, int] = field(default_factory=dict)
+    leaving: set[str] = field(default_factory=set)  # a DELETE is on its way, which may have been done already
     deleted: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     jobs: set[str] = field(default_factory=set)
@@ -172,6 +173,8 @@ class Uploader(Client):
         document_id = self.book.ids.get(name)
         if document_id is None:
             return
+        with self.book.lock:
+            self.book.leaving.add(document_id)
         reply = self.insist("DELETE", f"{DOCUMENTS}/{document_id}")
         assert reply.status_code in (200, 404), reply.text
         with self.book.lock:
@@ -235,7 +238,7 @@ class Searcher(Client):
             parts = {part for _, _, part, _ in found}
             if not found:
                 with self.book.lock:
-                    is_gone = document_id in self.book.deleted or self.book.ids.get(name) != document_id
+                    is_gone = document_id in self.book.leaving or self.book.ids.get(name) != document_id
                 if not done or is_gone:
                     return
                 self.nothing += 1
