@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -222,7 +223,7 @@ class Searcher(Client):
             case "open":
                 self.search_openly()
             case mode:
-                self.look(name, document_id, lambda wanted: self.searched(wanted, mode))
+                self.look(name, document_id, partial(self.searched, mode=mode))
 
     def look(self, name: str, document_id: str, read: Any) -> None:
         """Whole, one version, none that was overtaken before the question, and nothing that had been deleted."""
