@@ -195,7 +195,9 @@ class Reconciler:
         await self._store.drop(generation_id)
         done = 0
         async for chunks in indexes.everything(self._db, generation_id, limit=ROWS_A_STEP):
-            await self._upsert(generation_id, chunks)
+            async with self._settled():  # some may have been taken back since they were read
+                there = await self._db.ask(indexes.some, generation_id, [*map(_id, chunks)])
+                await self._upsert(generation_id, there)
             done += len(chunks)
             await self._note(generation_id, done, max(total, done))
         await self._note(generation_id, None, None)

@@ -34,12 +34,14 @@ class PowerCut(Exception):
 
 
 class Store(MemoryVectorStore):
-    """Dies before the first call of `dies_at`; `meanwhile` happens while vectors are on their way."""
+    """Dies before the first call of `dies_at`; `meanwhile` happens while vectors are on their way, `deleted`
+    when some have gone."""
 
     def __init__(self) -> None:
         super().__init__()
         self.dies_at = ""
         self.meanwhile: Callable[[], Awaitable[Any]] | None = None
+        self.deleted: Callable[[], Awaitable[Any]] | None = None
         self.upserts = 0
         self.is_unreadable = False
 
@@ -57,6 +59,8 @@ class Store(MemoryVectorStore):
     async def delete(self, index: str, ids: Sequence[str]) -> None:
         self.cut("vectors deleted")
         await super().delete(index, ids)
+        if self.deleted:
+            await self.deleted()
 
     def cut(self, step: str) -> None:
         if self.dies_at == step:
@@ -340,6 +344,28 @@ async def test_what_is_taken_back_meanwhile_is_not_missing(
     await indexing
     assert await reconciling == [Drift(key.generation_id)]
     assert await kept(db, store, words, key) == NOTHING
+
+
+async def test_what_is_taken_back_while_all_is_written_anew_is_left_out(
+    db: Database, store: Store, words: Words, sink: CatalogueSink, collection: CollectionRow
+) -> None:
+    key = key_of(collection, await accept(db, collection, "a.txt"))
+    await sink.index(embedded(key, TEXTS))
+    begun, read = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await read.wait()
+
+    store.deleted = wait
+    trimming = asyncio.create_task(sink.trim({key: 1}))
+    await begun.wait()
+    rebuilding = asyncio.create_task(Reconciler(db, store, words, sink.turn).rebuild(key.generation_id))
+    await asyncio.wait([rebuilding], timeout=0.3)
+    read.set()
+    await trimming
+    await rebuilding
+    assert await kept(db, store, words, key) == [{key.chunk_id(0)}] * 3
 
 
 async def test_an_index_that_can_not_be_read_while_it_is_written_to_is_not_broken(
